@@ -1,0 +1,68 @@
+"""Who did what with which item: `Vocabulary` (ids to indices) and `Interactions`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Vocabulary:
+    """Sorted distinct ids and their positions.
+
+    Parameters
+    ----------
+    ids : array_like
+        Integers, or strings; sorted and made distinct here.
+    """
+
+    def __init__(self, ids: npt.ArrayLike) -> None:
+        self.ids: npt.NDArray[Any] = np.unique(np.asarray(ids))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} ids)"
+
+    def indices(self, ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Position of each id, ``-1`` where unknown; shape of `ids`."""
+        wanted = np.asarray(ids)
+        if not len(self.ids) or not wanted.size:
+            return np.full(wanted.shape, -1, np.int64)
+        if wanted.dtype.kind != self.ids.dtype.kind:
+            wanted = wanted.astype(self.ids.dtype.kind if self.ids.dtype.kind == "U" else np.int64)
+        found = np.searchsorted(self.ids, wanted)
+        found[found == len(self.ids)] = 0
+        return np.where(self.ids[found] == wanted, found, -1)
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Events as parallel arrays, in file order.
+
+    Attributes
+    ----------
+    users, items : Vocabulary
+    user, item : ndarray of int32, shape (n_events,)
+        Positions in `users` and `items`.
+    time : ndarray of int64, shape (n_events,)
+        Seconds since 1970-01-01 UTC.
+    weight : ndarray of float32, shape (n_events,)
+        1 where the source gives none.
+    """
+
+    users: Vocabulary
+    items: Vocabulary
+    user: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
+    time: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __repr__(self) -> str:
+        return f"Interactions({len(self)} events, {len(self.users)} users, {len(self.items)} items)"
