@@ -119,7 +119,8 @@ class Candidates(Set[int]):
             return item in self._set
         if not isinstance(item, (int, np.integer)):
             return False
-        return -(2**63) <= item < 2**63 and bool(self.holds(np.array([item], np.int64))[0])
+        number = int(item)
+        return -(2**63) <= number < 2**63 and bool(self.holds(np.array([number], np.int64))[0])
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._set if self._set is not None else self.ids.tolist())
@@ -133,7 +134,7 @@ class Candidates(Set[int]):
         return f"Candidates({len(self)} ids)"
 
     @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:  # type: ignore[override]
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
         return set(it)
 
     def __getattr__(self, name: str) -> Any:
@@ -151,4 +152,5 @@ def _positions(ids: Ids, wanted: Ids) -> npt.NDArray[np.intp]:
         return np.empty(0, np.intp)
     found = np.searchsorted(ids, wanted)
     found[found == len(ids)] = 0
-    return found[ids[found] == wanted]
+    present: npt.NDArray[np.intp] = found[ids[found] == wanted]
+    return present
