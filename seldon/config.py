@@ -1,0 +1,394 @@
+"""Settings in three layers: `recommender_config.py`, then `SELDON_` variables, then arguments."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import difflib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from seldon.errors import InvalidSetting
+
+PREFIX = "SELDON_"
+ALGORITHM_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its default, what it must be, and what it does."""
+
+    name: str
+    default: Any
+    expected: str
+    is_valid: Callable[[Any], bool]
+    help: str
+
+
+def settings(
+    module: ModuleType | Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    **overrides: Any,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read, layer and validate the settings.
+
+    Parameters
+    ----------
+    module : module or mapping, optional
+        Upper-case names are settings; the file is ``recommender_config.py``.
+    environ : mapping
+        ``SELDON_NAME=value``; the value is read as JSON, else taken as text. An entry of a
+        nested setting is ``SELDON_MEMCACHE__servers``.
+    **overrides
+        What `create_app` was given; wins over both.
+
+    Returns
+    -------
+    values : dict
+        Every setting, deep-copied.
+    origins : dict
+        Setting to where its value came from.
+
+    Raises
+    ------
+    InvalidSetting
+        An unknown name or a wrong value, with where it stands and the nearest right name.
+    """
+    values = {name: copy.deepcopy(setting.default) for name, setting in SETTINGS.items()}
+    origins = dict.fromkeys(values, "default")
+    for where, name, keys, value in _layers(module, environ, overrides):
+        if name not in SETTINGS:
+            raise InvalidSetting(f"{where}: there is no setting {name!r}{_nearest(name, SETTINGS)}")
+        origins[name] = where
+        if keys:
+            _set_nested(values, name, keys, value, where)
+        elif isinstance(value, Mapping) and isinstance(SETTINGS[name].default, dict):
+            values[name] = {**SETTINGS[name].default, **copy.deepcopy(value)}
+        else:
+            values[name] = copy.deepcopy(value)
+    values["MEMCACHE"]["servers"] = server_list(values["MEMCACHE"]["servers"])
+    for name, setting in SETTINGS.items():
+        _validate(setting, values[name], origins[name])
+    return values, origins
+
+
+def server_list(servers: Any) -> Any:
+    """``"a:1,b:2"`` as ``["a:1", "b:2"]``; a list stays one, blanks around entries go."""
+    if isinstance(servers, str):
+        servers = servers.split(",")
+    if isinstance(servers, (list, tuple)) and all(isinstance(entry, str) for entry in servers):
+        return [entry.strip() for entry in servers if entry.strip()]
+    return servers
+
+
+def _layers(
+    module: ModuleType | Mapping[str, Any] | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any],
+) -> list[tuple[str, str, list[str], Any]]:
+    """(where it stands, setting, nested keys, value), later ones winning."""
+    named: Mapping[str, Any] = vars(module) if isinstance(module, ModuleType) else module or {}
+    file = getattr(module, "__file__", None) or "recommender_config.py"
+    layers: list[tuple[str, str, list[str], Any]] = [
+        (os.path.basename(file), name, [], value)
+        for name, value in named.items()
+        if name.isupper() and not name.startswith("_")
+    ]
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX):
+            name, *keys = variable[len(PREFIX) :].split("__")
+            layers.append((f"${variable}", name, keys, _from_text(name, environ[variable])))
+    return layers + [("argument", name, [], value) for name, value in overrides.items()]
+
+
+def _from_text(name: str, text: str) -> Any:
+    if name in SETTINGS and isinstance(SETTINGS[name].default, str) and text[:1] not in ("[", '"'):
+        return text  # so that a key or a name made of digits stays text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"True": True, "False": False}.get(text, text)
+
+
+def _set_nested(values: dict[str, Any], name: str, keys: list[str], value: Any, where: str) -> None:
+    target = values[name]
+    for key in keys[:-1]:
+        target = target.setdefault(key, {}) if isinstance(target, dict) else None
+    if not isinstance(target, dict):
+        raise InvalidSetting(f"{where}: {name} has no entries; set {PREFIX}{name} itself")
+    target[keys[-1]] = value
+
+
+def _validate(setting: Setting, value: Any, where: str) -> None:
+    if isinstance(setting.default, dict) and setting.default and isinstance(value, dict):
+        for key in value:
+            if key not in setting.default:
+                raise InvalidSetting(
+                    f"{where}: {setting.name} has no entry {key!r}{_nearest(key, setting.default)}"
+                )
+    try:
+        valid = setting.is_valid(value)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        valid = False
+    if not valid:
+        shown = "(hidden)" if setting.name in SECRET else repr(value)
+        raise InvalidSetting(f"{where}: {setting.name}={shown} is not {setting.expected}")
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name.upper(), [key.upper() for key in known], 1, 0.5)
+    spelled = {key.upper(): key for key in known}
+    if close:
+        return f"; did you mean {spelled[close[0]]!r}?"
+    return "; `python -m seldon.config` lists them"
+
+
+def _is_number(low: float, high: float, kind: Any = int) -> Callable[[Any], bool]:
+    def is_valid(value: Any) -> bool:
+        return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+
+    return is_valid
+
+
+def _is_memcache(value: Any) -> bool:
+    servers, size = value["servers"], value["pool_size"]
+    return (
+        isinstance(servers, list)
+        and all(isinstance(s, str) and _is_address(s) for s in servers)
+        and len(set(servers)) == len(servers)
+        and _is_number(1, 1000)(size)
+    )
+
+
+def _is_address(text: str) -> bool:
+    """``host:port``, ``host``, or the path of a unix socket."""
+    if text.startswith("/"):
+        return True
+    host, _, port = text.rpartition(":")
+    if not host:
+        return bool(re.fullmatch(r"[A-Za-z0-9._-]+", text))
+    return bool(re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]", host)) and (
+        port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    )
+
+
+def _is_chain(value: Any) -> bool:
+    names = [value] if isinstance(value, str) else value
+    return (
+        isinstance(names, list)
+        and len(names) > 0
+        and all(isinstance(n, str) and ALGORITHM_NAME.fullmatch(n) for n in names)
+    )
+
+
+def _is_chains(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(client, str) and _is_chain(chain) for client, chain in value.items()
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _one_of(*names: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in names
+
+
+_TABLE = [
+    Setting(
+        "RECOMMENDER_ALG",
+        "example_alg",
+        "the name of a file in algs/ without .py, or a list of names tried in order",
+        _is_chain,
+        "the algorithm: a file in algs/, or a list of files tried in order",
+    ),
+    Setting(
+        "RECOMMENDER_ALGS",
+        {},
+        "a dict of client name to algorithm name or list of names",
+        _is_chains,
+        "other algorithms for some clients: {'client': 'name' or ['name', ...]}",
+    ),
+    Setting(
+        "MEMCACHE",
+        {"servers": ["127.0.0.1:11211"], "pool_size": 4},
+        "{'servers': ['host:port', ...], 'pool_size': 1 to 1000}",
+        _is_memcache,
+        "memcached servers in the order the Seldon server lists them, connections per process",
+    ),
+    Setting(
+        "RECOMMENDER_MODEL",
+        "",
+        "a path",
+        _is_text,
+        "folder of a saved recommender, for saved_recommender",
+    ),
+    Setting(
+        "INTERACTIONS",
+        "",
+        "a path",
+        _is_text,
+        "events that most_popular and recent_similarity learn from",
+    ),
+    Setting(
+        "RANDOM_SEED",
+        None,
+        "an integer or None",
+        lambda v: v is None or _is_number(0, 2**63 - 1)(v),
+        "seed of example_alg, so that the same request gets the same answer",
+    ),
+    Setting(
+        "SCORE_NORMALIZATION",
+        "max",
+        "'max' or 'none'",
+        _one_of("max", "none"),
+        "'max' divides by the best score; 'none' only clips to 0..1",
+    ),
+    Setting(
+        "ON_CANDIDATE_FAILURE",
+        "error",
+        "'error' or 'catalogue'",
+        _one_of("error", "catalogue"),
+        "memcached cannot be asked: 503, or the algorithm's own items",
+    ),
+    Setting(
+        "CACHE_BUDGET_MS",
+        150,
+        "a number from 1 to 60000",
+        _is_number(1, 60_000, (int, float)),
+        "time for all memcached calls of one request",
+    ),
+    Setting(
+        "ALGORITHM_BUDGET_MS",
+        400,
+        "a number from 1 to 60000",
+        _is_number(1, 60_000, (int, float)),
+        "time for all algorithms of one request; the Seldon server waits 2 s",
+    ),
+    Setting(
+        "ALGORITHM_SLOTS",
+        4,
+        "an integer from 1 to 1000",
+        _is_number(1, 1000),
+        "calls of one algorithm at a time in a process; a stuck call holds one",
+    ),
+    Setting(
+        "CANDIDATE_CACHE_BYTES",
+        64 * 2**20,
+        "an integer from 0 to 2**40",
+        _is_number(0, 2**40),
+        "memory for parsed candidate lists in each process",
+    ),
+    Setting(
+        "CANDIDATE_TRUST_SECONDS",
+        0,
+        "a number from 0 to 3600",
+        _is_number(0, 3600, (int, float)),
+        "how long a list is used without asking memcached whether it changed",
+    ),
+    Setting(
+        "MAX_CANDIDATES",
+        200_000,
+        "an integer from 1 to 10**8",
+        _is_number(1, 10**8),
+        "ids read of one request's lists; the rest is cut and the answer flagged",
+    ),
+    Setting(
+        "MAX_QUERY_BYTES",
+        65_536,
+        "an integer from 1000 to 10**8",
+        _is_number(1000, 10**8),
+        "longest query string; above it 414",
+    ),
+    Setting(
+        "MAX_BODY_BYTES",
+        2**20,
+        "an integer from 1000 to 10**9",
+        _is_number(1000, 10**9),
+        "longest body of POST /recommend and /predict; above it 413",
+    ),
+    Setting(
+        "MAX_WAITING",
+        64,
+        "an integer from 1 to 100000",
+        _is_number(1, 100_000),
+        "requests waiting in one worker before it refuses more with 503",
+    ),
+    Setting(
+        "REQUIRE_CACHE",
+        False,
+        "True or False",
+        _is_bool,
+        "/readyz answers 503 while no memcached server can be reached",
+    ),
+    Setting(
+        "DRAIN_SECONDS",
+        1,
+        "a number from 0 to 300",
+        _is_number(0, 300, (int, float)),
+        "after SIGTERM: /readyz says 503 and requests are still taken for this long",
+    ),
+    Setting(
+        "LOG_LEVEL",
+        "INFO",
+        "'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
+        _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+        "INFO writes a line a request; WARNING only what is wrong",
+    ),
+    Setting(
+        "LOG_QUERIES",
+        False,
+        "True or False",
+        _is_bool,
+        "the request log keeps query strings, for seldon.replay",
+    ),
+]
+SETTINGS = {setting.name: setting for setting in _TABLE}
+SECRET: frozenset[str] = frozenset()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``python -m seldon.config``: every setting in force and where it came from."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seldon.config",
+        description="Show the settings in force and where each value came from.",
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+    arguments = parser.parse_args(argv)
+    try:
+        module = _config_module()
+        values, origins = settings(module)
+    except InvalidSetting as error:
+        print(error, file=sys.stderr)
+        return 2
+    shown = {name: "(hidden)" if name in SECRET else value for name, value in values.items()}
+    if arguments.json:
+        print(json.dumps({n: {"value": v, "from": origins[n]} for n, v in shown.items()}, indent=1))
+        return 0
+    for name, value in shown.items():
+        print(f"{name} = {value!r}\n    {SETTINGS[name].help} [{origins[name]}]")
+    return 0
+
+
+def _config_module() -> ModuleType | None:
+    sys.path.insert(0, os.getcwd())
+    try:
+        import recommender_config
+    except ImportError:
+        return None
+    return recommender_config
+
+
+if __name__ == "__main__":
+    sys.exit(main())
