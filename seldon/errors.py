@@ -35,6 +35,16 @@ class ModelNotFound(SeldonError):
     status = 404
 
 
+class Conflict(SeldonError):
+    """What the caller wants to change was changed by somebody else in between."""
+
+    status = 409
+
+
+class PromotionRefused(Conflict):
+    """A model is worse than the one it would replace; it can be forced."""
+
+
 class RequestTooLarge(SeldonError):
     """The body is longer than this service reads."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from seldon.errors import InvalidModel
 from seldon.folders import MANIFEST, ModelFolder, open_folder, publishing
 from seldon.locations import Location, delivered, fetched
+from seldon.versions import resolve
 
 ATTRIBUTES = "attributes.json"
 
@@ -109,6 +110,8 @@ def read(
 ) -> S:
     """Load what `write` wrote; the class must be importable.
 
+    Of a home of versions (`seldon.versions`) the current one is read.
+
     Parameters
     ----------
     location : path or fsspec URL
@@ -129,7 +132,8 @@ def read(
         See `seldon.folders.open_folder`; also when the class cannot be imported or is not a
         `base`.
     """
-    with fetched(location, storage, work_folder) as path:
+    with fetched(location, storage, work_folder) as stands:
+        path = resolve(stands)
         if (path / original).is_file() and not (path / MANIFEST).exists():
             from seldon.originals import unpickled
 
