@@ -1,0 +1,1 @@
+"""SAR: simple, exact, explainable item similarity from usage events."""
