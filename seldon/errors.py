@@ -75,6 +75,12 @@ class Overloaded(SeldonError):
     status = 503
 
 
+class RegistryUnavailable(SeldonError):
+    """The table of models cannot be asked now; the same request may succeed in a moment."""
+
+    status = 503
+
+
 class InvalidSetting(SeldonError):
     """A setting has an unknown name or an unusable value; the service does not start."""
 
