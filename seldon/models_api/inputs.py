@@ -1,0 +1,227 @@
+"""Where usage and catalog files lie: one folder a container, under one configured root.
+
+The root is a local folder or any fsspec address (``s3://bucket/prefix``). No name leads out of
+its container: not by ``..``, not by an absolute path, not through a symbolic link.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from seldon.errors import InvalidParameter, InvalidSetting, MissingExtra, ModelNotFound
+
+UPLOADS = ".uploads"
+_EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file of a training.
+
+    Attributes
+    ----------
+    name : str
+        Path within the container, as reports show it.
+    path : Path
+        Where it can be read on this machine.
+    """
+
+    name: str
+    path: Path
+
+
+def open_inputs(root: str) -> LocalInputs | RemoteInputs:
+    """The inputs under `root`, a folder or an fsspec address."""
+    return RemoteInputs(root) if "://" in root else LocalInputs(root)
+
+
+def normalised(path: str) -> str:
+    """A relative path as it is stored: ``/`` between its parts, none at its ends."""
+    return path.replace("\\", "/").strip("/")
+
+
+class LocalInputs:
+    """Containers that are folders of this machine."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).absolute()
+
+    def has_container(self, container: str) -> bool:
+        return _is_name(container) and self._inside(container) is not None
+
+    def is_file(self, container: str, path: str) -> bool:
+        found = self._inside(container, path)
+        return found is not None and found.is_file()
+
+    def has_files(self, container: str, path: str) -> bool:
+        """Whether `path` is a file, or a folder with at least one."""
+        found = self._inside(container, path)
+        return found is not None and bool(found.is_file() or _files_of(found))
+
+    def files(self, container: str, path: str, _into: Path) -> list[InputFile]:
+        """The file, or the files directly in the folder, in alphabetical order.
+
+        Raises
+        ------
+        ModelNotFound
+            They were there when the training was asked for, and are not any more.
+        """
+        found = self._inside(container, path)
+        if found is None:
+            raise _gone(container, path)
+        if found.is_file():
+            return [InputFile(normalised(path), found)]
+        return [InputFile(f"{normalised(path)}/{f.name}", f) for f in _files_of(found)]
+
+    def write(self, container: str, path: str, source: IO[bytes]) -> int:
+        """Store an uploaded file, whole or not at all; returns its size in bytes.
+
+        Raises
+        ------
+        InvalidParameter
+            The names would lead out of the root, or a folder is in the way.
+        """
+        target = self._target(container, path)
+        (self.root / UPLOADS).mkdir(parents=True, exist_ok=True)
+        arriving, name = tempfile.mkstemp(dir=self.root / UPLOADS)
+        try:
+            with os.fdopen(arriving, "wb") as stream:
+                shutil.copyfileobj(source, stream, 2**20)
+                size = stream.tell()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.chmod(name, 0o644)
+            os.replace(name, target)
+        except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+            Path(name).unlink(missing_ok=True)
+            raise InvalidParameter(f"path={path!r}: a file or folder is in the way") from error
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return size
+
+    def _target(self, container: str, path: str) -> Path:
+        parts = PurePosixPath(normalised(path)).parts
+        if not _is_name(container) or not parts or not all(_is_name(part) for part in parts):
+            raise InvalidParameter(
+                f"container={container!r}, path={path!r}: expected plain names, "
+                "none of which starts with a dot"
+            )
+        target = self.root.joinpath(container, *parts)
+        if not target.parent.resolve().is_relative_to(self.root.resolve() / container):
+            raise InvalidParameter(f"path={path!r} leads out of its container")
+        return target
+
+    def _inside(self, container: str, path: str = "") -> Path | None:
+        """What stands at `path`, resolved; `None` when nothing does, or it is elsewhere."""
+        parts = PurePosixPath(normalised(path)).parts
+        if not _is_name(container) or ".." in parts or "\0" in path:
+            return None
+        try:
+            home = (self.root / container).resolve(strict=True)
+            found = home.joinpath(*parts).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            return None
+        inside = home.parent == self.root.resolve() and home.is_dir() and found.is_relative_to(home)
+        return found if inside else None
+
+
+class RemoteInputs:
+    """Containers under an fsspec address; a training works on a copy of its files.
+
+    Parameters
+    ----------
+    root : str
+        ``s3://bucket/prefix``, ``gs://…``, ``memory://…``
+
+    Raises
+    ------
+    MissingExtra, InvalidSetting
+        What the scheme needs is not installed; there is no such scheme.
+    """
+
+    def __init__(self, root: str) -> None:
+        scheme = root.partition("://")[0]
+        package, extra = _EXTRAS.get(scheme, ("fsspec", "s3"))
+        try:
+            import fsspec
+
+            self._files, self._root = fsspec.core.url_to_fs(root.rstrip("/"))
+        except ImportError as error:
+            raise MissingExtra(package, extra) from error
+        except ValueError as error:
+            raise InvalidSetting(f"MODELS_INPUT_ROOT={root!r}: {error}") from error
+
+    def has_container(self, container: str) -> bool:
+        place = self._place(container)
+        return place is not None and bool(self._files.isdir(place))
+
+    def is_file(self, container: str, path: str) -> bool:
+        place = self._place(container, path)
+        return place is not None and bool(self._files.isfile(place))
+
+    def has_files(self, container: str, path: str) -> bool:
+        return self.is_file(container, path) or bool(self._names(container, path))
+
+    def files(self, container: str, path: str, into: Path) -> list[InputFile]:
+        """Copies in the folder `into`, in alphabetical order."""
+        single = self.is_file(container, path)
+        names = [normalised(path)] if single else self._names(container, path)
+        if not names:
+            raise _gone(container, path)
+        copies = [InputFile(name, into / str(number)) for number, name in enumerate(names)]
+        into.mkdir(parents=True, exist_ok=True)
+        for copy in copies:
+            self._files.get_file(self._place(container, copy.name), str(copy.path))
+        return copies
+
+    def write(self, container: str, path: str, source: IO[bytes]) -> int:
+        place = self._place(container, path)
+        if place is None or not normalised(path):
+            raise InvalidParameter(f"container={container!r}, path={path!r}: expected plain names")
+        self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
+        with self._files.open(place, "wb") as stream:
+            shutil.copyfileobj(source, stream, 2**20)
+            return int(stream.tell())
+
+    def _names(self, container: str, path: str) -> list[str]:
+        place = self._place(container, path)
+        if place is None or not self._files.isdir(place):
+            return []
+        listed: list[dict[str, Any]] = self._files.ls(place, detail=True)
+        files = (PurePosixPath(entry["name"]).name for entry in listed if entry["type"] == "file")
+        return sorted(f"{normalised(path)}/{name}" for name in files if not name.startswith("."))
+
+    def _place(self, container: str, path: str = "") -> str | None:
+        parts = PurePosixPath(normalised(path)).parts
+        if not all(_is_name(part) for part in (container, *parts)):
+            return None
+        return "/".join([self._root, container, *parts])
+
+
+def _is_name(text: str) -> bool:
+    return (
+        bool(text) and not text.startswith(".") and not set(text) & set("/\\\0") and len(text) < 256
+    )
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """Files directly in `folder`; hidden ones are no input, a folder in it is not entered."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.is_file() and not path.is_symlink()
+    )
+
+
+def _gone(container: str, path: str) -> ModelNotFound:
+    return ModelNotFound(
+        f"the input {path!r} in the container {container!r} is not there any more; "
+        "put it back and train a new model"
+    )
