@@ -1,0 +1,181 @@
+"""Algorithms: one file under `algs/`, one function; loaded, called in bounded time, cleaned."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from seldon.base import Recommender, Scored
+from seldon.candidates import NO_IDS, CandidateList, Ids
+from seldon.config import ALGORITHM_NAME
+from seldon.errors import AlgorithmNotFound
+
+EXTRAS = ("dimensions", "item_id")
+FUNCTION = "get_recommendations"
+PARAMETERS = 5
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A loaded algorithm.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        ``get_recommendations(user_id, client, recent, data_set, limit)``.
+    extras : tuple of str
+        Which of `EXTRAS` it asks for by parameter name.
+    catalogue : callable
+        The ids it can recommend when the caller names no candidates.
+    version : callable
+        Text that changes with the code or the model it serves.
+    """
+
+    name: str
+    function: Callable[..., Scored]
+    extras: tuple[str, ...]
+    catalogue: Callable[[], CandidateList]
+    version: Callable[[], str]
+
+
+def load_algorithm(
+    name: str, folders: Sequence[Path], mc: object, config: Mapping[str, Any]
+) -> Algorithm:
+    """Import ``<name>.py`` from the first folder that has it and run its ``init(mc, config)``.
+
+    Parameters
+    ----------
+    name : str
+        A file name without ``.py``: lower-case letters, digits and underscores.
+    folders : sequence of Path
+    mc : object
+        Handed to ``init``: a pool of memcached clients with ``reserve()``.
+    config : mapping
+        Handed to ``init``: the settings.
+
+    Raises
+    ------
+    AlgorithmNotFound
+        No such file, a file that does not import, or one without the function.
+    """
+    if not ALGORITHM_NAME.fullmatch(name):
+        raise AlgorithmNotFound(f"RECOMMENDER_ALG={name!r}: a name has only a-z, 0-9 and _")
+    path = next((f / f"{name}.py" for f in folders if (f / f"{name}.py").is_file()), None)
+    if path is None:
+        raise AlgorithmNotFound(_missing(name, folders))
+    module = _import(name, path)
+    init = getattr(module, "init", None)
+    if init is not None:
+        init(mc, config)
+    return from_module(module, name, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+
+
+def from_module(module: ModuleType, name: str, version: str) -> Algorithm:
+    """The algorithm in an imported module.
+
+    The module may define ``catalogue()``, an array of ids, and ``version()``, a text; both may
+    answer differently from call to call.
+    """
+    function = getattr(module, FUNCTION, None)
+    if not callable(function):
+        raise AlgorithmNotFound(
+            f"{module.__file__} has no function "
+            f"{FUNCTION}(user_id, client, recent, data_set, limit)"
+        )
+    return Algorithm(
+        name,
+        function,
+        _extras(function, module.__file__ or name),
+        _Catalogue(getattr(module, "catalogue", lambda: NO_IDS)),
+        getattr(module, "version", lambda: version),
+    )
+
+
+def from_recommender(recommender: Recommender, name: str, version: str) -> Algorithm:
+    """A `Recommender` as an algorithm."""
+    return Algorithm(
+        name, as_function(recommender), (), _Catalogue(recommender.catalogue), lambda: version
+    )
+
+
+def as_function(recommender: Recommender) -> Callable[..., Scored]:
+    """``get_recommendations`` that asks `recommender`."""
+
+    def get_recommendations(
+        user_id: int, client: str, recent: Sequence[int], data_set: Any, limit: int
+    ) -> Scored:
+        return recommender.recommend(user_id, data_set, recent, client, limit)
+
+    return get_recommendations
+
+
+class _Catalogue:
+    """Remembers the list made of an array for as long as the algorithm answers that array."""
+
+    def __init__(self, catalogue: Callable[[], Any]) -> None:
+        self._catalogue = catalogue
+        self._last: tuple[Any, CandidateList] | None = None
+
+    def __call__(self) -> CandidateList:
+        ids = self._catalogue()
+        last = self._last
+        if last is None or last[0] is not ids:
+            last = (ids, CandidateList(_distinct(ids)))
+            self._last = last
+        return last[1]
+
+
+def _distinct(ids: Any) -> Ids:
+    array = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
+    return np.unique(array.astype(np.int64)) if array.size else NO_IDS
+
+
+def _import(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"algs.{name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[spec.name]
+        raise AlgorithmNotFound(
+            f"{path} was found but does not import: {type(error).__name__}: {error}"
+        ) from error
+    return module
+
+
+def _extras(function: Callable[..., Any], where: str) -> tuple[str, ...]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    extras = tuple(p.name for p in parameters if p.name in EXTRAS)
+    required = [p for p in positional if p.default is p.empty and p.name not in EXTRAS]
+    takes_more = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    room = len([p for p in positional if p.name not in EXTRAS])
+    if len(required) > PARAMETERS or (room < PARAMETERS and not takes_more):
+        shown = ", ".join(p.name for p in parameters)
+        raise AlgorithmNotFound(
+            f"{where}: {FUNCTION}({shown}) must take (user_id, client, recent, data_set, limit)"
+        )
+    return extras
+
+
+def _missing(name: str, folders: Sequence[Path]) -> str:
+    known = sorted({p.stem for folder in folders[:1] for p in folder.glob("[a-z_]*.py")})
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
+    return f"RECOMMENDER_ALG={name!r}: no {name}.py in {', '.join(map(str, folders))}; {hint}"

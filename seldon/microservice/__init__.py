@@ -1,0 +1,1 @@
+"""Seldon's contracts: recommendation, prediction and extension services."""

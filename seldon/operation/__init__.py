@@ -1,0 +1,1 @@
+"""What people who run the service see of it: metrics, log lines, health and readiness."""

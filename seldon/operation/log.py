@@ -1,0 +1,115 @@
+"""The request log: one JSON line a request, written without ever holding a request up."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from seldon.operation.metrics import LOST_LINES
+
+MAX_TEXT = 256
+WAITING_LINES = 10_000
+FLUSH_SECONDS = 0.1
+
+
+class RequestLog:
+    """Takes lines at once and writes them from a thread of its own, every tenth of a second.
+
+    While nobody reads the other end, lines wait, and beyond `WAITING_LINES` the newest are
+    dropped and counted. A killed process loses its last tenth of a second.
+
+    Parameters
+    ----------
+    descriptor : int
+        Where lines go; standard output by default.
+    """
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor = descriptor
+        self._lines: deque[dict[str, Any]] = deque()
+        self._pid = -1
+        self._writing = threading.Lock()
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Log `line`; its texts are cut at 256 characters and escaped by JSON."""
+        if self._pid != os.getpid():
+            self._start()
+        if len(self._lines) >= WAITING_LINES:
+            LOST_LINES.inc()
+            return
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._writing:
+            lines = []
+            while self._lines:
+                lines.append(_as_json(self._lines.popleft()))
+            data = memoryview(b"".join(lines))
+            while data:
+                try:
+                    data = data[os.write(self._descriptor, data) :]
+                except OSError:
+                    LOST_LINES.inc(len(lines))
+                    return
+
+    def _start(self) -> None:
+        """Begin writing in this process: neither threads nor locks survive a fork."""
+        self._pid = os.getpid()
+        self._lines = deque()
+        self._writing = threading.Lock()
+        threading.Thread(target=self._run, name="request-log", daemon=True).start()
+        atexit.register(self._flush_at_exit)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(FLUSH_SECONDS)
+            self.flush()
+
+    def _flush_at_exit(self) -> None:
+        # A thread, because the other end may be blocked and the exit must not be.
+        last = threading.Thread(target=self.flush, daemon=True)
+        last.start()
+        last.join(1.0)
+
+
+def _as_json(line: dict[str, Any]) -> bytes:
+    cut = {k: v[:MAX_TEXT] if isinstance(v, str) and k != "query" else v for k, v in line.items()}
+    try:
+        return orjson.dumps(cut, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate in a caller's text
+        safe = {k: ascii(v) if isinstance(v, str) else v for k, v in cut.items()}
+        return orjson.dumps(safe, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def configure_logging(level: str) -> None:
+    """Send this package's own messages to standard error, one JSON object a line."""
+    logger = logging.getLogger("seldon")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_JsonFormatter())
+        logger.addHandler(handler)
+        logger.propagate = False
+    logger.setLevel(level)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "event": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
