@@ -35,7 +35,8 @@ def publishing(
     Parameters
     ----------
     location : path
-        Where the folder shall stand. An older model folder there is replaced.
+        Where the folder shall stand. An older model folder there is replaced, and an empty
+        folder; nothing else is.
     kind : str
         What the folder holds, for example ``"seldon.sar.model:SARRecommender"``.
     metadata : mapping, optional
@@ -46,8 +47,14 @@ def publishing(
     ------
     Path
         An empty folder on the same file system as `location`.
+
+    Raises
+    ------
+    InvalidModel
+        Something else than a model stands at `location`.
     """
     target = Path(location).resolve()
+    _check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -155,6 +162,16 @@ def open_folder(location: str | os.PathLike[str], *, verify: bool = True) -> Mod
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidModel(f"{path / MANIFEST}: incomplete: {error!r}") from error
     return folder
+
+
+def _check_replaceable(target: Path) -> None:
+    if not target.exists() or (target / MANIFEST).is_file():
+        return
+    if not target.is_dir() or any(target.iterdir()):
+        raise InvalidModel(
+            f"{target} is there already and is not a model folder; it is not replaced: "
+            "take another place"
+        )
 
 
 def _check(folder: Path, name: str, size: int, sha256: str, verify: bool) -> None:

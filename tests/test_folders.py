@@ -40,6 +40,21 @@ def test_replacing_an_older_folder(folder):
     assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
 
 
+def test_what_is_no_model_is_never_replaced(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter").write_text("one")
+    with (
+        pytest.raises(InvalidModel, match="not a model folder; it is not replaced"),
+        publishing(tmp_path / "thesis", "kind"),
+    ):
+        pass
+    assert (tmp_path / "thesis/chapter").read_text() == "one"
+    (tmp_path / "empty").mkdir()
+    with publishing(tmp_path / "empty", "kind"):
+        pass
+    assert open_folder(tmp_path / "empty").kind == "kind"
+
+
 def test_row_32_flipped_bit(folder):
     data = bytearray((folder / "numbers.npy").read_bytes())
     data[500] ^= 1
