@@ -1,0 +1,142 @@
+"""A Flask app whose errors are JSON, with health, readiness, metrics and a request log."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from seldon.errors import SeldonError
+from seldon.operation.health import Readiness
+from seldon.operation.log import RequestLog
+from seldon.operation.metrics import CONTENT_TYPE, OTHER, count_request, exposition
+
+log = logging.getLogger(__name__)
+PROBLEM_JSON = "application/problem+json"
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UNLOGGED = {"/healthz", "/readyz", "/metrics"}
+
+
+def create_web_app(name: str, settings: Mapping[str, Any], request_log: RequestLog) -> Flask:
+    """An app with ``/healthz``, ``/readyz`` and ``/metrics``, ready for blueprints.
+
+    Parameters
+    ----------
+    name : str
+        The import name of the app.
+    settings : mapping
+        Upper-case settings; they become ``app.config``.
+    request_log : RequestLog
+        Gets a line for each request but the three above.
+
+    Returns
+    -------
+    Flask
+        ``app.extensions["readiness"]`` is its `Readiness`.
+    """
+    app = Flask(name, static_folder=None)
+    app.config.from_mapping(settings)
+    app.config["MAX_CONTENT_LENGTH"] = app.config.get("MAX_BODY_BYTES")
+    app.extensions["readiness"] = readiness = Readiness()
+
+    app.register_error_handler(SeldonError, _seldon_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+    @app.before_request
+    def begin() -> None:
+        g.started = time.perf_counter()
+        g.request_id = request_id(request.headers.get("X-Request-Id", ""))
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        if request.path not in UNLOGGED:
+            _record(response, request_log)
+        return response
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response(b'{"alive":true}', mimetype="application/json")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        ready, document = readiness.report()
+        return Response(orjson.dumps(document), 200 if ready else 503, mimetype="application/json")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition(), content_type=CONTENT_TYPE)
+
+    return app
+
+
+def problem(status: int, detail: str, **more: Any) -> bytes:
+    """The body of an error answer, after RFC 9457."""
+    document = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+    return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+
+
+_ids = itertools.count(1)
+
+
+def request_id(offered: str) -> str:
+    """The caller's id of its request if it is harmless, else one of our own."""
+    if offered and REQUEST_ID.fullmatch(offered):
+        return offered
+    return f"{os.getpid():x}-{int(_STARTED):x}-{next(_ids):x}"
+
+
+_STARTED = time.time()
+
+
+def _record(response: Response, request_log: RequestLog) -> None:
+    seconds = time.perf_counter() - g.started
+    route = request.url_rule.rule if request.url_rule else OTHER
+    count_request(route, OTHER, response.status_code, seconds)
+    request_log.write(
+        {
+            "time": time.time(),
+            "event": "request",
+            "request_id": g.request_id,
+            "method": request.method,
+            "route": route,
+            "status": response.status_code,
+            "ms": round(seconds * 1e3, 3),
+        }
+    )
+
+
+def _seldon_error(error: SeldonError) -> Response:
+    response = _problem_response(error.status, str(error))
+    if error.status == 503:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    code = error.code or 500
+    response = _problem_response(code, error.description or HTTPStatus(code).phrase)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After", "Location"):
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
+    return _problem_response(500, "the service failed; its log has the cause under this request id")
+
+
+def _problem_response(status: int, detail: str) -> Response:
+    body = problem(status, detail, request_id=g.get("request_id"))
+    return Response(body, status, content_type=PROBLEM_JSON)
