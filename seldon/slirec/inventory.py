@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,7 @@ def choose_category(
     return product_type.strip() or UNCATEGORISED
 
 
+@cache
 def sample_inventory() -> InventorySnapshot:
     """The inventory that ships: invented products, to try every step without a shop."""
     text = resources.files("seldon.slirec").joinpath("sample_inventory.json").read_text("utf-8")
