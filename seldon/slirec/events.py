@@ -117,3 +117,12 @@ def _seconds(text: Text, path: str | os.PathLike[str], name: str) -> npt.NDArray
             f"{path}, line {bad[0] + 2}: {name}={str(text[bad[0]])!r} is not a number of seconds"
         )
     return numbers.astype(np.int64)
+
+
+def with_categories(events: Events, categories: Mapping[str, str], default: str = "") -> Events:
+    """The same events, each without a category given its item's, or `default`."""
+    own = [
+        category or categories.get(item, default)
+        for item, category in zip(events.item.tolist(), events.category.tolist(), strict=True)
+    ]
+    return Events(events.user, events.item, np.array(own, np.str_), events.time)

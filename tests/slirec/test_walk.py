@@ -1,0 +1,146 @@
+"""The walk by its commands; what each step refuses it says in one line."""
+
+import io
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from seldon.slirec.__main__ import main
+from seldon.slirec.dataset import load_dataset
+from seldon.slirec.events import read_events
+from seldon.slirec.inventory import (
+    InventorySnapshot,
+    read_inventory,
+    sample_inventory,
+    write_inventory,
+)
+from tests.services.shopify import TOKEN, Shop, serving
+from tests.slirec.test_inventory import SHOWCASE
+from tests.slirec.test_snowplow import view, write
+
+STEPS = ["snapshot", "populate", "cleanup", "generate", "split"]
+
+
+@pytest.mark.parametrize("step", ["", *STEPS])
+def test_help(step, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*step.split(), "--help"])
+    assert ended.value.code == 0
+    assert (step or "snapshot") in capsys.readouterr().out
+
+
+def test_as_a_command(tmp_path):
+    command = [sys.executable, "-m", "seldon.slirec", "snapshot", "--sample"]
+    done = subprocess.run([*command, "--folder", tmp_path], capture_output=True, text=True)
+    assert done.stdout == f"{tmp_path / 'inventory.json'}: 143 products in 10 categories\n"
+    assert read_inventory(tmp_path / "inventory.json") == sample_inventory()
+
+
+def test_sample_to_dataset(tmp_path, capsys):
+    folder = ["--folder", str(tmp_path)]
+    assert main(["snapshot", "--sample", *folder]) == 0
+    assert main(["generate", "--users", "8", "--now", "1700000000", *folder]) == 0
+    assert main(["split", "--test-negatives", "5", *folder]) == 0
+    dataset = load_dataset(tmp_path / "dataset")
+    assert len(dataset.users) == 8
+    assert dataset.test.item.shape == (8, 6)
+    assert "of 8 users" in capsys.readouterr().out
+
+
+def test_own_table(tmp_path):
+    folder = ["--folder", str(tmp_path)]
+    main(["snapshot", "--sample", *folder])
+    (tmp_path / "log.csv").write_text("who;what;when\nann;teapot;1700000000\nann;odd;1700000001\n")
+    columns = ["--column", "user=who", "--column", "item=what", "--column", "time=when"]
+    own = ["--events", str(tmp_path / "log.csv"), "--separator", ";", *columns]
+    assert main(["generate", *own, "--column", "category=", *folder]) == 0
+    events = read_events(tmp_path / "events.tsv")
+    assert events.item.tolist() == ["teapot", "odd"]
+    assert events.category.tolist() == ["Coffee & Tea", ""]
+
+
+def test_own_snowplow_events(tmp_path, capsys):
+    folder = ["--folder", str(tmp_path)]
+    main(["snapshot", "--sample", *folder])
+    path = write(tmp_path / "events.jsonl", view("teapot"), view("made-up"))
+    assert main(["generate", "--snowplow", str(path), *folder]) == 0
+    assert read_events(tmp_path / "events.tsv").item.tolist() == ["teapot"]
+    assert "1 left out: a product that is not in the inventory" in capsys.readouterr().out
+
+
+def test_pickled_snapshot(tmp_path):
+    (tmp_path / "inventory.pkl").write_bytes(pickle.dumps(SHOWCASE))
+    source = ["--import-pickle", str(tmp_path / "inventory.pkl")]
+    assert main(["snapshot", *source, "--folder", str(tmp_path)]) == 0
+    assert len(read_inventory(tmp_path / "inventory.json")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate"], "inventory.json' does not exist; `snapshot` writes it"),
+        (["split"], "inventory.json' does not exist"),
+        (["snapshot"], "SHOPIFY_STORE_URL is not set"),
+        (["generate", "--sample"], "unrecognized arguments: --sample"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path, arguments, message, capsys, monkeypatch):
+    monkeypatch.delenv("SHOPIFY_STORE_URL", raising=False)
+    try:
+        code = main([*arguments, "--folder", str(tmp_path)])
+    except SystemExit as ended:
+        code = ended.code
+    told = capsys.readouterr().err
+    assert code in (1, 2)
+    assert message in told
+    assert "Traceback" not in told
+
+
+def test_steps_out_of_order_and_wrong_columns(tmp_path, capsys):
+    folder = ["--folder", str(tmp_path)]
+    main(["snapshot", "--sample", *folder])
+    assert main(["split", *folder]) == 1
+    assert "events.tsv does not exist; the step 'generate' writes it" in capsys.readouterr().err
+    (tmp_path / "log.csv").write_text("a\n")
+    own = ["--events", str(tmp_path / "log.csv")]
+    assert main(["generate", *own, "--column", "usr=a", *folder]) == 1
+    assert "is not ROLE=NAME" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.service
+def test_populate_snapshot_and_clean_up_ask_first(tmp_path, capsys, monkeypatch):
+    with serving(Shop(bucket=10_000.0, restored_per_second=1e6)) as shop:
+        monkeypatch.setenv("SHOPIFY_STORE_URL", shop.url)
+        monkeypatch.setenv("SHOPIFY_ACCESS_TOKEN", TOKEN)
+        small = tmp_path / "small.json"
+        products = sample_inventory().products
+        write_inventory(InventorySnapshot(products[:5] + products[40:45]), small)
+        assert main(["populate", "--inventory", str(small)]) == 0
+        assert len(shop.products) == 10
+        assert main(["snapshot", "--folder", str(tmp_path)]) == 0
+        assert len(read_inventory(tmp_path / "inventory.json")) == 10
+
+        monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+        assert main(["cleanup", "--inventory", str(small)]) == 1
+        assert "--yes says so beforehand" in capsys.readouterr().err
+        monkeypatch.setattr("sys.stdin", Terminal("no\n"))
+        assert main(["cleanup", "--inventory", str(small)]) == 1
+        assert "nothing was deleted" in capsys.readouterr().err
+        assert len(shop.products) == 10
+        monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+        assert main(["cleanup", "--inventory", str(small)]) == 0
+        assert not shop.products
+        shop.add_product("Own", "Things")
+        assert main(["cleanup"]) == 0
+        assert main(["cleanup", "--everything", "--yes"]) == 0
+        assert not shop.products
+        told = "".join(capsys.readouterr())
+        assert "nothing to delete" in told
+        assert TOKEN not in told
