@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,7 +19,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "fusion_time": "last_column",
         "short_term_category": False,
         "scorer_product": False,
+        "next_item_weight": 0.0,
         "initialisation": "published",
+        "init_value": 0.01,
+        "dropout": 0.3,
+        "learning_rate": 0.001,
         "candidate_category": "event",
     },
     "mended": {
@@ -27,7 +32,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "fusion_time": "last_step",
         "short_term_category": True,
         "scorer_product": True,
+        "next_item_weight": 1.0,
         "initialisation": "scaled",
+        "init_value": 0.1,
+        "dropout": 0.1,
+        "learning_rate": 0.003,
         "candidate_category": "mixed",
     },
 }
@@ -48,7 +57,7 @@ class Hyperparameters:
     ----------
     variant : str
         ``published`` is the network as its authors' implementation computes it; ``mended``
-        changes the five settings that follow it. Each may also be given by itself.
+        sets those of `VARIANTS` otherwise. Each of them may also be given by itself.
     long_term_mask : bool
         Whether the long-term attention leaves out the padding of short histories.
     forget_signal : str
@@ -57,9 +66,16 @@ class Hyperparameters:
     fusion_time : str
         Where the fusion reads the time to now: ``last_column`` (0 for histories shorter than
         `max_seq_length`) or ``last_step``, the newest action.
+    short_term_category : bool
+        Whether the short-term part reads the categories of the history beside its items.
+    scorer_product : bool
+        Whether the scorer sees the product of interest and candidate beside the two.
+    next_item_weight : float
+        Weight of the loss by which every state predicts the item after it among all items;
+        with 0 the network has no such part.
     initialisation : str
         ``published``: truncated normal of sd `init_value`; ``scaled``: embeddings of sd
-        `init_value` and layers by their widths.
+        `init_value`, layers by their widths (Glorot and Bengio, 2010).
     candidate_category : str
         The category of training candidates: of the ``event``, the ``item``'s own, or
         ``mixed``, one of the two at random for each example.
@@ -93,6 +109,7 @@ class Hyperparameters:
     fusion_time: str = "last_step"
     short_term_category: bool = True
     scorer_product: bool = True
+    next_item_weight: float = 1.0
     initialisation: str = "scaled"
     candidate_category: str = "mixed"
     item_embedding_dim: int = 32
@@ -100,14 +117,14 @@ class Hyperparameters:
     hidden_size: int = 40
     att_fcn_layer_sizes: tuple[int, ...] = (80, 40)
     layer_sizes: tuple[int, ...] = (100, 64)
-    dropout: float = 0.3
+    dropout: float = 0.1
     enable_BN: bool = True
     max_seq_length: int = 50
     min_seq_length: int = 1
-    init_value: float = 0.01
+    init_value: float = 0.1
     epochs: int = 10
     batch_size: int = 400
-    learning_rate: float = 0.001
+    learning_rate: float = 0.003
     max_grad_norm: float = 0.0
     embed_l2: float = 0.0
     embed_l1: float = 0.0
@@ -198,9 +215,9 @@ def _check(name: str, value: Any, default: Any) -> Any:
     if name == "dropout":
         _demand(good and 0 <= value < 1, name, value, "a number from 0 to below 1")
     elif name in ("learning_rate", "init_value"):
-        _demand(good and 0 < value < 1e3, name, value, "a number above 0")
+        _demand(good and 0 < value < math.inf, name, value, "a number above 0")
     else:
-        _demand(good and 0 <= value < 1e9, name, value, "a number from 0")
+        _demand(good and 0 <= value < math.inf, name, value, "a number from 0")
     return float(value)
 
 

@@ -1,0 +1,220 @@
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra slirec is not installed")
+
+from seldon import metrics  # noqa: E402
+from seldon.errors import InvalidModel, InvalidParameter, ModelNotFound  # noqa: E402
+from seldon.slirec.checkpoints import load_network  # noqa: E402
+from seldon.slirec.dataset import save_dataset, split  # noqa: E402
+from seldon.slirec.training import TrainingDiverged, scores, train  # noqa: E402
+from tests.slirec.sequences import chained_events  # noqa: E402
+from tests.slirec.small import small  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def group_auc(network, dataset):
+    found = scores(network, dataset, dataset.test)
+    labels = np.zeros(found.shape, np.int64)
+    labels[:, 0] = 1
+    return metrics.group_auc(labels, found).mean()
+
+
+@pytest.mark.parametrize("variant", ["mended", "published"])
+def test_what_can_be_predicted_is_learned(variant, tmp_path):
+    dataset = split(chained_events(0.9))
+    training = train(dataset, small(variant=variant, learning_rate=0.01), tmp_path)
+    # The best there can be is about 0.95: one event in ten follows no rule.
+    assert group_auc(training.network, dataset) > {"mended": 0.88, "published": 0.7}[variant]
+    assert training.history[-1]["loss"] < training.history[0]["loss"]
+    assert training.best_epoch == 1 + np.argmax([e["group_auc"] for e in training.history])
+
+
+@pytest.mark.slow
+def test_better_data_is_learned_better(tmp_path):
+    found = []
+    for predictability in (0.3, 0.6, 0.95):
+        dataset = split(chained_events(predictability, users=80))
+        training = train(dataset, small(), tmp_path / str(predictability))
+        found.append(group_auc(training.network, dataset))
+    assert found[0] < found[1] < found[2]
+
+
+def test_noise_stays_near_chance(tmp_path):
+    dataset = split(chained_events(0.0, users=80))
+    training = train(dataset, small(), tmp_path)
+    # Five standard errors of the mean over 80 groups: 5 · 0.29 / √80.
+    assert abs(group_auc(training.network, dataset) - 0.5) < 0.17
+
+
+def weights(folder, dataset):
+    return load_network(folder, dataset.vocabulary).state_dict()
+
+
+def same(one, two):
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_the_seed_decides_everything(tmp_path):
+    dataset = split(chained_events(0.8))
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.rand(3)  # whatever the caller did with the global generator does not matter
+        train(dataset, small(seed=seed, epochs=2), tmp_path / folder)
+    a, b, c = (weights(tmp_path / folder, dataset) for folder in "abc")
+    assert same(a, b)
+    assert not same(a, c)
+
+
+def test_the_global_generators_are_left_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    train(split(chained_events(0.8)), small(epochs=1), tmp_path)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_training_goes_on_where_it_stopped(tmp_path):
+    dataset = split(chained_events(0.8))
+    whole = train(dataset, small(epochs=4), tmp_path / "whole")
+    train(dataset, small(epochs=2), tmp_path / "parts")
+    parts = train(dataset, small(epochs=4), tmp_path / "parts")
+    assert same(weights(tmp_path / "whole", dataset), weights(tmp_path / "parts", dataset))
+    for name in ("epoch", "loss", "group_auc"):
+        assert [e[name] for e in whole.history] == [e[name] for e in parts.history]
+    again = train(dataset, small(epochs=4), tmp_path / "parts")
+    assert again.history == parts.history
+
+
+@pytest.mark.slow
+def test_row_41_a_killed_training_comes_to_the_same_result(tmp_path):
+    dataset = split(chained_events(0.8))
+    save_dataset(dataset, tmp_path / "data")
+    program = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from seldon.slirec.dataset import load_dataset\n"
+        "from seldon.slirec.training import train\n"
+        "from tests.slirec.small import small\n"
+        "train(load_dataset(sys.argv[1]), small(epochs=6), sys.argv[2])\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "data"), str(tmp_path / "killed")]
+    for kills in (1, 2):
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            done = [int(p.name[6:]) for p in (tmp_path / "killed").glob("epoch-*")]
+            if max(done, default=0) >= kills:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    resumed = train(dataset, small(epochs=6), tmp_path / "killed")
+    whole = train(dataset, small(epochs=6), tmp_path / "whole")
+    assert len(resumed.history) == len(whole.history) == 6
+    assert same(weights(tmp_path / "killed", dataset), weights(tmp_path / "whole", dataset))
+
+
+def test_no_progress_stops_early(tmp_path):
+    dataset = split(chained_events(0.0))
+    training = train(dataset, small(epochs=30, EARLY_STOP=2), tmp_path)
+    assert len(training.history) == training.best_epoch + 2 < 30
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path):
+    train(split(chained_events(0.8)), small(epochs=1), tmp_path)
+    other = split(chained_events(0.8, items=13))
+    with pytest.raises(InvalidModel, match="another vocabulary"):
+        train(other, small(epochs=2), tmp_path)
+    with pytest.raises(InvalidModel, match="another vocabulary"):
+        load_network(tmp_path, other.vocabulary)
+
+
+def test_a_checkpoint_of_other_hyperparameters_is_refused(tmp_path):
+    dataset = split(chained_events(0.8))
+    train(dataset, small(epochs=1), tmp_path)
+    with pytest.raises(InvalidModel, match=r"learning_rate=0\.01, now it is 0\.02"):
+        train(dataset, small(epochs=2, learning_rate=0.02), tmp_path)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    dataset = split(chained_events(0.8))
+    train(dataset, small(epochs=1), tmp_path)
+    damaged = tmp_path / "epoch-00001" / "best.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    with pytest.raises(InvalidModel, match="SHA-256"):
+        load_network(tmp_path, dataset.vocabulary)
+
+
+def test_a_folder_without_an_epoch_says_so(tmp_path):
+    with pytest.raises(ModelNotFound, match="no trained epoch"):
+        load_network(tmp_path, split(chained_events(0.8)).vocabulary)
+
+
+def test_a_loss_that_is_no_number_stops_training_with_the_reason(tmp_path):
+    dataset = split(chained_events(0.8))
+    with pytest.raises(TrainingDiverged, match=r"loss is nan in epoch 1, step 1; lower learning"):
+        train(dataset, small(layer_l2=1e38), tmp_path)
+    assert not list(tmp_path.glob("epoch-*"))
+
+
+def test_nothing_to_learn_from_is_said(tmp_path):
+    few = split(chained_events(0.5, users=4, length=4), valid_negatives=1, test_negatives=1)
+    with pytest.raises(InvalidParameter, match="4 training examples are too few"):
+        train(few, small(), tmp_path)
+    events = chained_events(0.5)
+    with pytest.raises(InvalidParameter, match="nothing to validate with"):
+        train(split(events, valid_negatives=0), small(), tmp_path)
+    alone = split(
+        replace(events, item=np.full(len(events), "i")), valid_negatives=0, test_negatives=0
+    )
+    unlike = replace(alone.valid, item=np.repeat(alone.valid.item, 2, 1))
+    with pytest.raises(InvalidParameter, match="one item alone"):
+        train(replace(alone, valid=unlike), small(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"embed_l2": 0.1, "embed_l1": 0.01, "layer_l2": 0.1, "layer_l1": 0.01},
+        {"max_grad_norm": 0.01, "enable_BN": False, "dropout": 0.0},
+    ],
+)
+def test_penalties_and_clipping_change_what_is_learned(values, tmp_path):
+    dataset = split(chained_events(0.8))
+    plain = train(dataset, small(epochs=1), tmp_path / "plain")
+    other = train(dataset, small(epochs=1, **values), tmp_path / "other")
+    assert plain.history[0]["loss"] != other.history[0]["loss"]
+
+
+def test_summaries_are_written_for_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    dataset = split(chained_events(0.8))
+    train(dataset, small(epochs=2), tmp_path)
+    training = train(dataset, small(epochs=3), tmp_path)
+    found = EventAccumulator(str(tmp_path / "summaries"))
+    found.Reload()
+    for name in ("loss", "group_auc"):
+        written = [(event.step, event.value) for event in found.Scalars(name)]
+        assert [step for step, _ in written] == [1, 2, 3]
+        assert [value for _, value in written] == pytest.approx(
+            [epoch[name] for epoch in training.history]
+        )
+
+
+def test_progress_is_shown_when_asked(tmp_path, capsys):
+    train(split(chained_events(0.8)), small(epochs=1), tmp_path, progress=True)
+    assert "epoch 1/1: 100%" in capsys.readouterr().err
