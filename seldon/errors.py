@@ -63,6 +63,18 @@ class InvalidModel(SeldonError):
     status = 422
 
 
+class InvalidData(SeldonError):
+    """A data file is not what it should be, or holds nothing that can be used."""
+
+    status = 422
+
+
+class TooLarge(SeldonError):
+    """A training run would not fit into the memory there is."""
+
+    status = 422
+
+
 class CandidatesUnavailable(SeldonError):
     """memcached could not be asked in time; another algorithm of the caller may answer."""
 

@@ -21,6 +21,13 @@ class Vocabulary:
     def __init__(self, ids: npt.ArrayLike) -> None:
         self.ids: npt.NDArray[Any] = np.unique(np.asarray(ids))
 
+    @classmethod
+    def of_sorted(cls, ids: npt.NDArray[Any]) -> Vocabulary:
+        """A vocabulary over `ids` as they are, which must be sorted and distinct already."""
+        vocabulary = cls.__new__(cls)
+        vocabulary.ids = ids
+        return vocabulary
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -48,8 +55,8 @@ class Interactions:
     users, items : Vocabulary
     user, item : ndarray of int32, shape (n_events,)
         Positions in `users` and `items`.
-    time : ndarray of int64, shape (n_events,)
-        Seconds since 1970-01-01 UTC.
+    time : ndarray of float64, shape (n_events,)
+        Seconds since 1970-01-01 UTC, to the precision of the source (microseconds).
     weight : ndarray of float32, shape (n_events,)
         1 where the source gives none.
     """
@@ -58,7 +65,7 @@ class Interactions:
     items: Vocabulary
     user: npt.NDArray[np.int32]
     item: npt.NDArray[np.int32]
-    time: npt.NDArray[np.int64]
+    time: npt.NDArray[np.float64]
     weight: npt.NDArray[np.float32]
 
     def __len__(self) -> int:

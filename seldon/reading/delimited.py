@@ -1,0 +1,465 @@
+"""Events from delimited text: whole blocks of clean lines at once, the others one by one.
+
+The exact rules live in `split_record` and `_Block.record`, which can read any line. The fast
+path reads the lines where those rules come to plain cutting at separators: no quote, no NUL,
+ASCII only, ids of moderate length. A test holds the two to the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seldon.interactions import Interactions, Vocabulary
+from seldon.reading.interning import LONGEST, PAD, Interner
+from seldon.reading.numbers import (
+    MILLISECONDS_FROM,
+    parse_epoch,
+    parse_number,
+    parse_numbers,
+)
+from seldon.reading.report import EXCERPT, FaultLog, Sample
+from seldon.reading.text import (
+    RECORD_LIMIT,
+    Malformed,
+    Progress,
+    decoded_line,
+    split_record,
+    text_blocks,
+)
+from seldon.reading.times import parse_time, parse_times
+
+Positions = npt.NDArray[np.int64]
+
+ITEM_ID_LIMIT = 450
+USER_ID_LIMIT = 255
+EVENT_WEIGHTS: Mapping[str, float] = {
+    "click": 1.0,
+    "recommendationclick": 2.0,
+    "addshopcart": 3.0,
+    "removeshopcart": -1.0,
+    "purchase": 4.0,
+    "custom": 1.0,
+}
+"""Weight of an event by its type in lower case (Product Recommendations API, Usage Event)."""
+
+BLANK, ACCEPTED = 0, 1
+FAULTS = (
+    "",
+    "",
+    "MalformedLine",
+    "MissingFields",
+    "BadTimestampFormat",
+    "BadWeightFormat",
+    "ItemIdTooLong",
+    "UnknownItemId",
+    "UserIdTooLong",
+    "IllegalCharactersInUserId",
+)
+WARNINGS = ("UnknownItemId",)
+_STATUS = {name: code for code, name in enumerate(FAULTS) if name}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column holds what; columns count from 0.
+
+    Attributes
+    ----------
+    user, item : int
+    time : int or None
+        None, or a line too short to have it: the time is `now`.
+    event_type, weight : int or None
+        A weight that is there wins over a type's; neither is 1.
+    separator : str
+        One ASCII character.
+    header : bool
+        The first line that is not blank names the columns and is skipped.
+    contract : bool
+        The rules of the Product Recommendations usage file: only dates as times, user ids of
+        letters, digits, ``-`` and ``_``, weights that cannot be read count as absent.
+        Otherwise seconds or milliseconds since 1970 are times too, any character may stand in
+        an id, and a weight that is not a number is a `BadWeightFormat`.
+    """
+
+    user: int = 0
+    item: int = 1
+    time: int | None = 2
+    event_type: int | None = 3
+    weight: int | None = 4
+    separator: str = ","
+    header: bool = False
+    contract: bool = True
+
+
+USAGE = Layout()
+
+
+class EventReader:
+    """Reads files into events.
+
+    Parameters
+    ----------
+    layout : Layout
+    faults : FaultLog
+    now : float
+        Seconds since 1970 UTC, for events without a time.
+    known_items : Vocabulary, optional
+        Strings; an item that is not among them is an `UnknownItemId`.
+    progress : callable, optional
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        faults: FaultLog,
+        now: float,
+        known_items: Vocabulary | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.layout = layout
+        self.faults = faults
+        self.now = now
+        self.total = 0
+        self.successful = 0
+        self._known = None if known_items is None else frozenset(known_items.ids.tolist())
+        self._progress = progress
+        self._accepted: list[tuple[npt.NDArray[Any], ...]] = []
+        self.users = Interner(_user_status if layout.contract else _any_user_status)
+        self.items = Interner(self._item_status)
+        self.types = Interner(lambda text: EVENT_WEIGHTS.get(text.decode("latin-1").lower(), 1.0))
+        self.weights = Interner(lambda text: parse_number(text.decode("latin-1")))
+
+    def read(self, path: Path, name: str, layout: Layout | None = None) -> None:
+        """Read one file, called `name` in the report; stops when there are too many errors."""
+        layout = layout or self.layout
+        number = 1
+        rest = b""
+        skip_header = layout.header
+        for text in text_blocks(path, self._progress):
+            block = _Block(self, layout, rest + text, number, name, final=False)
+            skip_header = block.read(skip_header)
+            number, rest = block.next_number, block.rest
+            if self.faults.full:
+                return
+        if rest:
+            _Block(self, layout, rest, number, name, final=True).read(skip_header)
+
+    def interactions(self) -> Interactions:
+        """What was accepted so far, in file order."""
+        columns = [np.concatenate(parts) for parts in zip(*self._accepted, strict=True)] or [
+            np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), np.empty(0, np.float32),
+        ]  # fmt: skip
+        user, item, time, weight = columns
+        users, user = _sorted_vocabulary(self.users, user)
+        items, item = _sorted_vocabulary(self.items, item)
+        return Interactions(users, items, user, item, time, weight)
+
+    def accept(self, *columns: npt.NDArray[Any]) -> None:
+        """Take accepted events: user and item numbers, seconds, weights."""
+        self.successful += len(columns[0])
+        user, item, time, weight = columns
+        self._accepted.append(
+            (user.astype(np.int32), item.astype(np.int32), time, weight.astype(np.float32))
+        )
+
+    def item_number(self, item: str) -> tuple[int, str]:
+        """An item's number, and the fault it has, if any."""
+        number = self.items.code(item.encode())
+        return number, FAULTS[int(self.items.marks(np.array([number]))[0])]
+
+    def _item_status(self, item: bytes) -> int:
+        text = item.decode()
+        if len(text) > ITEM_ID_LIMIT:
+            return _STATUS["ItemIdTooLong"]
+        if self._known is not None and text not in self._known:
+            return _STATUS["UnknownItemId"]
+        return ACCEPTED
+
+
+def _user_status(user: bytes) -> int:
+    text = user.decode()
+    if len(text) > USER_ID_LIMIT:
+        return _STATUS["UserIdTooLong"]
+    if not all(char.isalpha() or char.isdecimal() or char in "-_" for char in text):
+        return _STATUS["IllegalCharactersInUserId"]
+    return ACCEPTED
+
+
+def _any_user_status(user: bytes) -> int:
+    return _STATUS["UserIdTooLong"] if len(user.decode()) > USER_ID_LIMIT else ACCEPTED
+
+
+def _sorted_vocabulary(
+    interner: Interner, codes: npt.NDArray[np.int32]
+) -> tuple[Vocabulary, npt.NDArray[np.int32]]:
+    """Ids that occur, in rising order, and the events' positions among them."""
+    occurs = np.zeros(len(interner), np.bool_)
+    occurs[codes] = True
+    texts = interner.texts
+    # UTF-8 sorts as its code points do.
+    kept = sorted(np.flatnonzero(occurs).tolist(), key=texts.__getitem__)
+    position = np.zeros(len(texts), np.int32)
+    position[kept] = np.arange(len(kept), dtype=np.int32)
+    ids = np.array([texts[code].decode() for code in kept], np.str_)
+    return Vocabulary.of_sorted(ids), position[codes]
+
+
+class _Block:
+    """Whole lines of one file, `final` when nothing follows them.
+
+    After `read`, `rest` holds the bytes of a record that is not complete and `next_number`
+    the number of its first line.
+    """
+
+    def __init__(
+        self, reader: EventReader, layout: Layout, text: bytes, number: int, name: str, final: bool
+    ) -> None:
+        self.reader, self.layout, self.text, self.name = reader, layout, text, name
+        self.number, self.final = number, final
+        self.data = np.frombuffer(text + bytes(PAD), np.uint8)
+        newlines = np.flatnonzero(self.data[: len(text)] == ord("\n"))
+        if not text.endswith(b"\n"):
+            newlines = np.append(newlines, len(text))
+        self.ends = newlines
+        self.starts = np.concatenate([[0], newlines[:-1] + 1])
+        self.status = np.zeros(len(newlines), np.int8)
+        self.user = np.zeros(len(newlines), np.int64)
+        self.item = np.zeros(len(newlines), np.int64)
+        self.time = np.full(len(newlines), reader.now)
+        self.weight = np.ones(len(newlines))
+        self.rest = b""
+        self.next_number = number + len(newlines)
+
+    def read(self, skip_header: bool) -> bool:
+        """Read the records; returns whether the header is still to come."""
+        begins, stops = self._trimmed(self.starts, self.ends)
+        filled = begins < stops
+        if skip_header:
+            header = np.flatnonzero(filled)[:1]
+            filled[header] = False
+            skip_header = not len(header)
+        plain = filled & ~self._unusual_lines()
+        fields = self._read_plain(np.flatnonzero(plain))
+        self._read_others(np.flatnonzero(filled & ~plain | fields).tolist())
+        self._settle()
+        return skip_header
+
+    def _unusual_lines(self) -> npt.NDArray[np.bool_]:
+        """Lines with a quote, a NUL or a letter outside ASCII."""
+        unusual = np.zeros(len(self.starts), np.bool_)
+        if b'"' in self.text or b"\0" in self.text or not self.text.isascii():
+            bytes_ = self.data[: len(self.text)]
+            places = np.flatnonzero((bytes_ == ord('"')) | (bytes_ == 0) | (bytes_ >= 128))
+            unusual[np.searchsorted(self.ends, places)] = True
+        return unusual
+
+    def _trimmed(self, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        """Bounds without the ASCII blanks around."""
+        starts, ends = starts.copy(), ends.copy()
+        rows = np.arange(len(starts))
+        while len(rows := rows[(starts[rows] < ends[rows]) & _BLANK[self.data[starts[rows]]]]):
+            starts[rows] += 1
+        rows = np.arange(len(starts))
+        while len(rows := rows[(starts[rows] < ends[rows]) & _BLANK[self.data[ends[rows] - 1]]]):
+            ends[rows] -= 1
+        return starts, ends
+
+    def _read_plain(self, lines: Positions) -> npt.NDArray[np.bool_]:
+        """Read lines that need no more than cutting; returns which of all lines still need it."""
+        reader, layout = self.reader, self.layout
+        left = np.zeros(len(self.starts), np.bool_)
+        separators = np.flatnonzero(self.data[: len(self.text)] == ord(layout.separator))
+        starts, ends = self.starts[lines], self.ends[lines]
+        first = np.searchsorted(separators, starts)
+        count = np.searchsorted(separators, ends) - first
+        separators = np.append(separators, [len(self.text)])
+
+        def column(index: int) -> tuple[Positions, Positions]:
+            """Bounds of a field; an absent one is empty and begins at its line's end."""
+            last = len(separators) - 1
+            begin = starts
+            if index:
+                before = separators[np.minimum(first + index - 1, last)]
+                begin = np.where(count >= index, before + 1, ends)
+            stop = np.where(count > index, separators[np.minimum(first + index, last)], ends)
+            return self._trimmed(begin, stop)
+
+        user, item = column(layout.user), column(layout.item)
+        long = (user[1] - user[0] > LONGEST) | (item[1] - item[0] > LONGEST)
+        long |= ends - starts > RECORD_LIMIT
+        if long.any():
+            left[lines[long]] = True
+            return left | self._read_plain(lines[~long])
+        missing = (user[0] == user[1]) | (item[0] == item[1])
+        missing |= count < max(layout.user, layout.item)
+        self.user[lines] = reader.users.codes(self.data, *user)
+        self.item[lines] = reader.items.codes(self.data, *item)
+        status = reader.users.marks(self.user[lines]).astype(np.int8)
+        of_item = reader.items.marks(self.item[lines]).astype(np.int8)
+        status = np.where(of_item == ACCEPTED, status, of_item)
+        if layout.weight is not None or layout.event_type is not None:
+            bad = self._read_weights(lines, count, column)
+            status = np.where(bad, _STATUS["BadWeightFormat"], status)
+        if layout.time is not None:
+            present = count >= layout.time
+            time = self._times(*column(layout.time))
+            self.time[lines] = np.where(present, time, reader.now)
+            status = np.where(present & np.isnan(time), _STATUS["BadTimestampFormat"], status)
+        self.status[lines] = np.where(missing, _STATUS["MissingFields"], status)
+        return left
+
+    def _times(self, begins: Positions, stops: Positions) -> npt.NDArray[np.float64]:
+        times = parse_times(self.data, begins, stops)
+        if not self.layout.contract and np.isnan(times).any():
+            rows = np.flatnonzero(np.isnan(times))
+            numbers = parse_numbers(self.data, begins[rows], stops[rows])
+            times[rows] = np.where(abs(numbers) >= MILLISECONDS_FROM, numbers / 1000, numbers)
+        return times
+
+    def _read_weights(
+        self,
+        lines: Positions,
+        count: Positions,
+        column: Callable[[int], tuple[Positions, Positions]],
+    ) -> npt.NDArray[np.bool_]:
+        """Set the weights; returns which rows have one that cannot be read."""
+        bad = np.zeros(len(lines), np.bool_)
+        sources = (
+            (self.layout.event_type, self.reader.types),
+            (self.layout.weight, self.reader.weights),
+        )
+        for index, interner in sources:
+            if index is None or not (count >= index).any():
+                continue
+            begins, stops = column(index)
+            rows = np.flatnonzero((stops > begins) & (stops - begins <= LONGEST))
+            codes = interner.codes(self.data, begins[rows], stops[rows])
+            values = interner.marks(codes)
+            readable = np.isfinite(values)
+            self.weight[lines[rows[readable]]] = values[readable]
+            bad[rows[~readable]] = True
+            bad |= stops - begins > LONGEST
+        return bad & (not self.layout.contract)
+
+    def _read_others(self, lines: list[int]) -> None:
+        """Read the records that begin at these lines with the exact rules."""
+        done = 0
+        for line in lines:
+            if line < done:
+                continue
+            following = _Lines(self, line)
+            if not following.first.strip():
+                continue
+            try:
+                fields = split_record(following.first, following, self.layout.separator)
+            except Malformed:
+                fields = None
+            except _MoreNeeded:
+                self.rest = self.text[self.starts[line] :]
+                self.next_number = self.number + line
+                self.status[line:] = BLANK
+                return
+            done = following.last + 1
+            self.status[line:done] = BLANK  # a clean line may have been inside quotes
+            if fields is None:
+                self.status[line] = _STATUS["MalformedLine"]
+            else:
+                self._record(following.last, fields)
+
+    def _record(self, line: int, fields: list[str]) -> None:
+        reader, layout = self.reader, self.layout
+
+        def field(index: int | None) -> str | None:
+            return fields[index] if index is not None and index < len(fields) else None
+
+        user, item, time = field(layout.user), field(layout.item), field(layout.time)
+        if not user or not item:
+            self.status[line] = _STATUS["MissingFields"]
+            return
+        self.user[line] = reader.users.code(user.encode())
+        self.item[line] = reader.items.code(item.encode())
+        statuses = [
+            *reader.items.marks(self.item[line : line + 1]),
+            *reader.users.marks(self.user[line : line + 1]),
+        ]
+        weight = parse_number(field(layout.weight) or "")
+        if field(layout.weight) and np.isnan(weight) and not layout.contract:
+            statuses.insert(0, _STATUS["BadWeightFormat"])
+        if np.isnan(weight):
+            weight = EVENT_WEIGHTS.get((field(layout.event_type) or "").lower(), 1.0)
+        self.weight[line] = weight
+        if time is not None:
+            seconds = parse_time(time)
+            if seconds is None and not layout.contract:
+                number = parse_epoch(parse_number(time))
+                seconds = None if np.isnan(number) else number
+            if seconds is None:
+                statuses.insert(0, _STATUS["BadTimestampFormat"])
+            self.time[line] = reader.now if seconds is None else seconds
+        self.status[line] = next((int(s) for s in statuses if s != ACCEPTED), ACCEPTED)
+
+    def _settle(self) -> None:
+        """Count what was read, stop at the error that is one too many, hand over the rest."""
+        reader, faults = self.reader, self.reader.faults
+        status = self.status
+        errors = np.flatnonzero((status > ACCEPTED) & ~np.isin(status, _WARNING_CODES))
+        if faults.left is not None and len(errors) > faults.left:
+            status = status.copy()
+            status[errors[faults.left] + 1 :] = BLANK
+        reader.total += int(np.count_nonzero(status))
+        kinds, first = np.unique(status[status > ACCEPTED], return_index=True)
+        for code in kinds[np.argsort(first)].tolist():
+            self._count(FAULTS[code], np.flatnonzero(status == code))
+        accepted = status == ACCEPTED
+        columns = (self.user, self.item, self.time, self.weight)
+        reader.accept(*(values[accepted] for values in columns))
+
+    def _count(self, fault: str, lines: Positions) -> None:
+        faults, warning = self.reader.faults, fault in WARNINGS
+        for line in lines[: faults.samples_wanted(fault, warning=warning)].tolist():
+            text = self.text[self.starts[line] : self.starts[line] + 4 * EXCERPT]
+            shown = decoded_line(text.partition(b"\n")[0])
+            faults.add(fault, Sample(self.name, self.number + line, shown), warning=warning)
+            lines = lines[1:]
+        if len(lines):
+            faults.count(fault, len(lines), warning=warning)
+
+
+_BLANK = np.zeros(256, np.bool_)
+_BLANK[[9, 11, 12, 13, 32, 28, 29, 30, 31]] = True
+_WARNING_CODES = [_STATUS[name] for name in WARNINGS]
+
+
+class _MoreNeeded(Exception):
+    """A quoted field goes on beyond the block."""
+
+
+class _Lines:
+    """The lines of a record that begins at `line`: the first, then each that a quote runs into."""
+
+    def __init__(self, block: _Block, line: int) -> None:
+        self._block = block
+        self.last = line
+        self.first = self._text(line)
+
+    def __call__(self) -> str | None:
+        line = self.last
+        while (line := line + 1) < len(self._block.starts):
+            text = self._text(line)
+            if text.strip():
+                self.last = line
+                return text
+        if self._block.final:
+            self.last = len(self._block.starts) - 1
+            return None
+        raise _MoreNeeded
+
+    def _text(self, line: int) -> str:
+        block = self._block
+        return decoded_line(block.text[block.starts[line] : block.ends[line] + 1])
