@@ -1,0 +1,256 @@
+"""Who was bought together: baskets, and how many of them hold each pair of items."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from seldon.errors import TooLarge
+from seldon.interactions import Interactions
+from seldon.sar import kernels
+from seldon.sar.parameters import CooccurrenceUnit
+
+Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
+Told = Callable[[float], None]
+"""Told the share of the work that is done, 0 to 1."""
+T = TypeVar("T")
+
+PAIRS_PER_BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Baskets:
+    """Distinct items that occurred together.
+
+    Attributes
+    ----------
+    offsets : ndarray of int64, shape (n_baskets + 1,)
+    items : ndarray of int32, shape (n_places,)
+        Sorted and distinct within a basket.
+    n_items : int
+    """
+
+    offsets: Longs
+    items: Ints
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def occurrences(self) -> Longs:
+        """Baskets that hold each item, shape (n_items,)."""
+        return np.bincount(self.items, minlength=self.n_items).astype(np.int64)
+
+
+def baskets(interactions: Interactions, unit: CooccurrenceUnit) -> Baskets:
+    """Group events by user, or by user and exact time."""
+    owner, n_owners = interactions.user, len(interactions.users)
+    if unit == "Timestamp":
+        owner, n_owners = _visits(interactions)
+    offsets, items = kernels.group_by(owner, interactions.item, n_owners)
+    kept = kernels.sort_distinct(offsets, items)
+    return Baskets(kept, items[: kept[-1]], len(interactions.items))
+
+
+def _visits(interactions: Interactions) -> tuple[Ints, int]:
+    """Number of each event's distinct (user, time)."""
+    order = np.lexsort((interactions.time, interactions.user))
+    user, time = interactions.user[order], interactions.time[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (user[1:] != user[:-1]) | (time[1:] != time[:-1])
+    number = np.empty(len(order), np.int32)
+    number[order] = np.cumsum(new) - 1
+    return number, int(new.sum())
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """Baskets that hold both items of a pair.
+
+    Attributes
+    ----------
+    occurrences : ndarray of int64, shape (n_items,)
+        Baskets that hold each item.
+    offsets : ndarray of int64, shape (n_items + 1,)
+    columns : ndarray of int32, shape (n_pairs,)
+        For each item, those with a smaller number that share a basket with it; rising.
+    counts : ndarray of int32, shape (n_pairs,)
+    """
+
+    occurrences: Longs
+    offsets: Longs
+    columns: Ints
+    counts: Ints
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Counted pairs of the items ``first``, ``first + 1``, … in the numbering of `ByPopularity`."""
+
+    first: int
+    offsets: Longs
+    columns: Ints
+    counts: Ints
+
+
+class ByPopularity:
+    """Baskets prepared for counting: items numbered by falling popularity.
+
+    Attributes
+    ----------
+    order : ndarray of int32, shape (n_items,)
+        The item that has each number.
+    occurrences : ndarray of int64, shape (n_items,)
+        Baskets that hold each item, by number.
+    work : ndarray of int64, shape (n_items,)
+        Pairs met while an item's row is counted; their sum is Σ basket (basket - 1) / 2.
+    """
+
+    def __init__(self, source: Baskets) -> None:
+        occurrences = source.occurrences
+        self.order = np.argsort(-occurrences, kind="stable").astype(np.int32)
+        self.occurrences = occurrences[self.order]
+        number = np.empty(source.n_items, np.int32)
+        number[self.order] = np.arange(source.n_items, dtype=np.int32)
+        self._items = number[source.items]
+        kernels.sort_distinct(source.offsets, self._items)
+        places = np.int32 if len(self._items) < 2**31 else np.int64
+        self._begins = np.empty(len(self._items), places)
+        self._ends = np.empty(len(self._items), places)
+        self._starts = kernels.places_by_item(
+            source.offsets, self._items, source.n_items, self._begins, self._ends
+        )
+        self.work: Longs = kernels.row_work(self._starts, self._begins, self._ends)
+
+    @property
+    def bounds(self) -> Longs:
+        """At most this many pairs can come of each row."""
+        return np.minimum(self.work, np.arange(len(self.work)))
+
+    def count(self, first: int, last: int, threshold: int, scratch: Scratch) -> Block:
+        """Count the rows first ≤ row < last."""
+        sizes = np.zeros(last - first, np.int64)
+        filled = kernels.count_rows(
+            first, last, self._starts, self._begins, self._ends, self._items, threshold,
+            scratch.tally, scratch.seen, sizes, scratch.columns, scratch.counts,
+        )  # fmt: skip
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        return Block(
+            first, offsets, scratch.columns[:filled].copy(), scratch.counts[:filled].copy()
+        )
+
+    def blocks(
+        self, threshold: int, told: Told | None = None, then: Callable[[Block], T] | None = None
+    ) -> Iterator[T]:
+        """Count all rows on every core, and hand over each block in order.
+
+        Parameters
+        ----------
+        threshold : int
+            Pairs in fewer baskets are left out.
+        told : callable, optional
+        then : callable, optional
+            What to do with a block while it is still in its thread; otherwise the block itself
+            is handed over.
+        """
+        cuts = _cuts(self.bounds, PAIRS_PER_BLOCK)
+        done = np.cumsum(self.work)
+        spare = deque(Scratch(len(self.order), self.bounds, cuts) for _ in range(cores()))
+
+        def run(cut: int) -> Any:
+            scratch = spare.pop()
+            try:
+                block = self.count(cuts[cut], cuts[cut + 1], threshold, scratch)
+                return block if then is None else then(block)
+            finally:
+                spare.append(scratch)
+
+        # A few blocks ahead, not all: what is counted waits in memory until it is taken.
+        with ThreadPoolExecutor(cores()) as pool:
+            ahead: deque[Future[Any]] = deque()
+            for cut in range(len(cuts) - 1):
+                ahead.append(pool.submit(run, cut))
+                if len(ahead) > 2 * cores():
+                    yield ahead.popleft().result()
+                    if told is not None:
+                        told(done[cuts[cut - len(ahead) + 1]] / max(done[-1], 1))
+            while ahead:
+                yield ahead.popleft().result()
+        if told is not None:
+            told(1.0)
+
+
+class Scratch:
+    """What one thread needs while it counts."""
+
+    def __init__(self, n_items: int, bounds: Longs, cuts: list[int]) -> None:
+        rows = [int(bounds[a:b].sum()) for a, b in zip(cuts, cuts[1:], strict=False)]
+        self.tally = np.zeros(n_items, np.int32)
+        self.seen = np.empty(n_items, np.int32)
+        self.columns = np.empty(max(rows, default=0), np.int32)
+        self.counts = np.empty(max(rows, default=0), np.int32)
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _cuts(bounds: Longs, pairs: int) -> list[int]:
+    """Row numbers that part the rows into blocks of at most about so many pairs."""
+    total = np.cumsum(bounds)
+    cuts = [0]
+    while cuts[-1] < len(bounds):
+        done = int(total[cuts[-1] - 1]) if cuts[-1] else 0
+        after = int(np.searchsorted(total, done + pairs, side="right"))
+        cuts.append(min(max(after, cuts[-1] + 1), len(bounds)))
+    return cuts
+
+
+def count_pairs(
+    source: Baskets, threshold: int = 1, *, memory: int | None = None, told: Told | None = None
+) -> PairCounts:
+    """Count every pair that is in at least `threshold` baskets.
+
+    Parameters
+    ----------
+    memory : int, optional
+        Bytes the pairs may take; more raises `TooLarge` as soon as it is seen.
+    """
+    prepared = ByPopularity(source)
+    blocks: list[Block] = []
+    pairs = 0
+    for block in prepared.blocks(threshold, told):
+        blocks.append(block)
+        pairs += len(block.columns)
+        if memory is not None and pairs * BYTES_PER_PAIR > memory:
+            raise TooLarge(
+                f"{pairs:,} pairs after {block.first + len(block.offsets) - 1:,} of "
+                f"{source.n_items:,} items need more than the {memory / 2**30:.1f} GiB there are; "
+                "raise the support threshold, or keep only some neighbours of each item"
+            )
+    sizes = [np.diff(block.offsets) for block in blocks]
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate([*sizes, np.empty(0, np.int64)]))])
+    columns = np.concatenate([*(block.columns for block in blocks), np.empty(0, np.int32)])
+    counts = np.concatenate([*(block.counts for block in blocks), np.empty(0, np.int32)])
+    del blocks
+    return PairCounts(
+        source.occurrences,
+        *kernels.by_item_number(offsets.astype(np.int64), columns, counts, prepared.order),
+    )
+
+
+BYTES_PER_PAIR = 40
+"""Peak memory for one kept pair: its count, its value, and its two entries in the matrix."""

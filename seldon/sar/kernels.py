@@ -1,0 +1,328 @@
+"""The compiled loops of training; imported by nothing that serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seldon.errors import MissingExtra
+
+try:
+    from numba import njit
+except ImportError:
+    raise MissingExtra("numba", "train") from None
+
+# Explicit threads, not numba's: they compile in a fifth of the time and need no runtime of
+# their own. A kernel releases the interpreter lock and touches only what it is handed.
+compiled = njit(nogil=True, cache=True, boundscheck=False)
+
+
+@compiled
+def group_by(key: Any, value: Any, size: int) -> Any:
+    """Values by key, in their order: offsets of shape (size + 1,), and the values."""
+    offsets = np.zeros(size + 1, np.int64)
+    for k in key:
+        offsets[k + 1] += 1
+    for k in range(size):
+        offsets[k + 1] += offsets[k]
+    place = offsets[:-1].copy()
+    grouped = np.empty(len(value), value.dtype)
+    for n in range(len(key)):
+        grouped[place[key[n]]] = value[n]
+        place[key[n]] += 1
+    return offsets, grouped
+
+
+@compiled
+def sort_distinct(offsets: Any, values: Any) -> Any:
+    """Each group sorted, repeats removed, in place; returns the new offsets."""
+    kept = np.zeros(len(offsets), np.int64)
+    end = 0
+    for group in range(len(offsets) - 1):
+        part = np.sort(values[offsets[group] : offsets[group + 1]])
+        for n in range(len(part)):
+            if n == 0 or part[n] != part[n - 1]:
+                values[end] = part[n]
+                end += 1
+        kept[group + 1] = end
+    return kept
+
+
+@compiled
+def places_by_item(offsets: Any, items: Any, n_items: int, begins: Any, ends: Any) -> Any:
+    """Where each item stands in the baskets.
+
+    Fills `begins` and `ends`, shape (n_places,): for each of an item's places the beginning of
+    its basket, and the place itself. Returns their offsets by item, shape (n_items + 1,).
+    """
+    starts = np.zeros(n_items + 1, np.int64)
+    for item in items:
+        starts[item + 1] += 1
+    for item in range(n_items):
+        starts[item + 1] += starts[item]
+    cursor = starts[:-1].copy()
+    for basket in range(len(offsets) - 1):
+        for place in range(offsets[basket], offsets[basket + 1]):
+            at = cursor[items[place]]
+            begins[at] = offsets[basket]
+            ends[at] = place
+            cursor[items[place]] += 1
+    return starts
+
+
+@compiled
+def row_work(starts: Any, begins: Any, ends: Any) -> Any:
+    """Pairs met while counting each item's row, shape (n_items,)."""
+    work = np.zeros(len(starts) - 1, np.int64)
+    for item in range(len(work)):
+        for at in range(starts[item], starts[item + 1]):
+            work[item] += ends[at] - begins[at]
+    return work
+
+
+@compiled
+def count_rows(
+    first: int,
+    last: int,
+    starts: Any,
+    begins: Any,
+    ends: Any,
+    items: Any,
+    threshold: int,
+    tally: Any,
+    seen: Any,
+    sizes: Any,
+    columns: Any,
+    counts: Any,
+) -> int:
+    """Baskets that item `row` shares with each item before it, for rows first ≤ row < last.
+
+    Items are numbered by falling popularity, so that the tally of a row is a short stretch
+    whose beginning is hit most. Pairs under the threshold are left out. `tally` (all zero) and
+    `seen` are scratch, `sizes` takes the pairs of each row, `columns` and `counts` the pairs,
+    columns rising. Returns the number of pairs.
+    """
+    filled = 0
+    for row in range(first, last):
+        before = filled
+        met = 0
+        for at in range(starts[row], starts[row + 1]):
+            met += ends[at] - begins[at]
+        if met * 4 < row:
+            n_seen = 0
+            for at in range(starts[row], starts[row + 1]):
+                for place in range(begins[at], ends[at]):
+                    item = items[place]
+                    if tally[item] == 0:
+                        seen[n_seen] = item
+                        n_seen += 1
+                    tally[item] += 1
+            found = np.sort(seen[:n_seen])
+            for item in found:
+                if tally[item] >= threshold:
+                    columns[filled] = item
+                    counts[filled] = tally[item]
+                    filled += 1
+                tally[item] = 0
+        else:
+            for at in range(starts[row], starts[row + 1]):
+                for place in range(begins[at], ends[at]):
+                    tally[items[place]] += 1
+            for item in range(row):
+                if tally[item] >= threshold:
+                    columns[filled] = item
+                    counts[filled] = tally[item]
+                    filled += 1
+                tally[item] = 0
+        sizes[row - first] = filled - before
+    return filled
+
+
+@compiled
+def both_ways(offsets: Any, columns: Any, values: Any, diagonal: Any) -> Any:
+    """A symmetric matrix from what stands before its diagonal, and the diagonal.
+
+    A diagonal entry that is not above zero is left out. Returns offsets, columns, values.
+    """
+    n = len(offsets) - 1
+    full = np.zeros(n + 1, np.int64)
+    for row in range(n):
+        full[row + 1] += offsets[row + 1] - offsets[row] + (1 if diagonal[row] > 0 else 0)
+        for at in range(offsets[row], offsets[row + 1]):
+            full[columns[at] + 1] += 1
+    for row in range(n):
+        full[row + 1] += full[row]
+    cursor = full[:-1].copy()
+    out_columns = np.empty(full[n], np.int32)
+    out_values = np.empty(full[n], np.float64)
+    for row in range(n):
+        for at in range(offsets[row], offsets[row + 1]):
+            out_columns[cursor[row]] = columns[at]
+            out_values[cursor[row]] = values[at]
+            cursor[row] += 1
+        if diagonal[row] > 0:
+            out_columns[cursor[row]] = row
+            out_values[cursor[row]] = diagonal[row]
+            cursor[row] += 1
+        for at in range(offsets[row], offsets[row + 1]):
+            column = columns[at]
+            out_columns[cursor[column]] = row
+            out_values[cursor[column]] = values[at]
+            cursor[column] += 1
+    return full, out_columns, out_values
+
+
+@compiled
+def by_item_number(offsets: Any, columns: Any, counts: Any, order: Any) -> Any:
+    """Pairs numbered by popularity to pairs numbered by `order`, again before the diagonal.
+
+    Two passes of placing by counting, so that the columns of each row rise without a sort.
+    Returns offsets, columns, counts.
+    """
+    n = len(order)
+    heads = np.zeros(n + 1, np.int64)
+    tails = np.zeros(n + 1, np.int64)
+    for row in range(n):
+        for at in range(offsets[row], offsets[row + 1]):
+            one, other = order[row], order[columns[at]]
+            heads[min(one, other) + 1] += 1
+            tails[max(one, other) + 1] += 1
+    for row in range(n):
+        heads[row + 1] += heads[row]
+        tails[row + 1] += tails[row]
+    cursor = heads[:-1].copy()
+    larger = np.empty(len(columns), np.int32)
+    number = np.empty(len(columns), np.int32)
+    for row in range(n):
+        for at in range(offsets[row], offsets[row + 1]):
+            one, other = order[row], order[columns[at]]
+            place = cursor[min(one, other)]
+            larger[place] = max(one, other)
+            number[place] = counts[at]
+            cursor[min(one, other)] += 1
+    cursor = tails[:-1].copy()
+    out_columns = np.empty(len(columns), np.int32)
+    out_counts = np.empty(len(columns), np.int32)
+    for item in range(n):
+        for at in range(heads[item], heads[item + 1]):
+            place = cursor[larger[at]]
+            out_columns[place] = item
+            out_counts[place] = number[at]
+            cursor[larger[at]] += 1
+    return tails, out_columns, out_counts
+
+
+@compiled
+def pair_value(function: int, both: int, one: int, other: int) -> float:
+    """Similarity of a pair; `function` is a position in `SIMILARITY_NAMES`."""
+    if function == 0:
+        return both / (one + other - both)
+    if function == 1:
+        return both / (float(one) * float(other))
+    return float(both)
+
+
+@compiled
+def pair_values(
+    function: int, first: int, offsets: Any, columns: Any, counts: Any, occurrences: Any
+) -> Any:
+    """Similarity of each counted pair; the rows begin with number `first`."""
+    out = np.empty(len(columns), np.float64)
+    for row in range(len(offsets) - 1):
+        for at in range(offsets[row], offsets[row + 1]):
+            one, other = occurrences[first + row], occurrences[columns[at]]
+            out[at] = pair_value(function, counts[at], one, other)
+    return out
+
+
+@compiled
+def shortlist(
+    first: int, offsets: Any, columns: Any, values: Any, order: Any, worst: Any, rows: Any,
+    items: Any, kept: Any,
+) -> int:  # fmt: skip
+    """Pairs that may enter either item's list of best neighbours, both ways round.
+
+    `worst` holds the last value of each full list. Another thread may be raising it; one that
+    is out of date only lets more through.
+    """
+    filled = 0
+    for row in range(len(offsets) - 1):
+        one = order[first + row]
+        for at in range(offsets[row], offsets[row + 1]):
+            other, value = order[columns[at]], values[at]
+            if value >= worst[one]:
+                rows[filled], items[filled], kept[filled] = one, other, value
+                filled += 1
+            if value >= worst[other]:
+                rows[filled], items[filled], kept[filled] = other, one, value
+                filled += 1
+    return filled
+
+
+@compiled
+def insert(
+    rows: Any, items: Any, values: Any, sizes: Any, best: Any, best_item: Any, worst: Any
+) -> None:  # fmt: skip
+    """Put shortlisted neighbours into the lists: heaps whose root is the last of its list.
+
+    Of equal values the larger item number is the worse.
+    """
+    limit = best.shape[1]
+    for n in range(len(rows)):
+        row, item, value = rows[n], items[n], values[n]
+        heap, heap_item = best[row], best_item[row]
+        if sizes[row] < limit:
+            at = sizes[row]
+            sizes[row] += 1
+            while at > 0:
+                parent = (at - 1) // 2
+                above, above_item = heap[parent], heap_item[parent]
+                if above < value or (above == value and above_item > item):
+                    break
+                heap[at], heap_item[at] = above, above_item
+                at = parent
+            heap[at], heap_item[at] = value, item
+        elif heap[0] < value or (heap[0] == value and heap_item[0] > item):
+            at = 0
+            while True:
+                child = 2 * at + 1
+                if child >= limit:
+                    break
+                if child + 1 < limit and (
+                    heap[child + 1] < heap[child]
+                    or (
+                        heap[child + 1] == heap[child] and heap_item[child + 1] > heap_item[child]
+                    )
+                ):
+                    child += 1
+                if value < heap[child] or (value == heap[child] and item > heap_item[child]):
+                    break
+                heap[at], heap_item[at] = heap[child], heap_item[child]
+                at = child
+            heap[at], heap_item[at] = value, item
+        if sizes[row] == limit:
+            worst[row] = heap[0]
+
+
+@compiled
+def listed(sizes: Any, best: Any, best_item: Any, diagonal: Any) -> Any:
+    """The lists of best neighbours, and the diagonal, as rows with rising columns."""
+    n = len(sizes)
+    offsets = np.zeros(n + 1, np.int64)
+    for row in range(n):
+        offsets[row + 1] = offsets[row] + sizes[row] + (1 if diagonal[row] > 0 else 0)
+    columns = np.empty(offsets[n], np.int32)
+    values = np.empty(offsets[n], np.float64)
+    for row in range(n):
+        start = offsets[row]
+        for at, place in enumerate(np.argsort(best_item[row, : sizes[row]])):
+            columns[start + at] = best_item[row, place]
+            values[start + at] = best[row, place]
+        if diagonal[row] > 0:
+            at = offsets[row + 1] - 1
+            while at > start and columns[at - 1] > row:
+                columns[at], values[at] = columns[at - 1], values[at - 1]
+                at -= 1
+            columns[at], values[at] = row, diagonal[row]
+    return offsets, columns, values

@@ -1,0 +1,244 @@
+"""`SARRecommender`: scores, recommendations, explanations, and the folder they come from."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from seldon.base import Recommender
+from seldon.candidates import Candidates, CandidateList
+from seldon.errors import InvalidModel, InvalidParameter
+from seldon.folders import ModelFolder, open_folder
+from seldon.interactions import Vocabulary
+from seldon.sar.affinity import Event, Events, affinity, reference_time
+from seldon.sar.history import History
+from seldon.sar.parameters import TrainingParameters
+from seldon.sar.similarity import Similarity
+from seldon.scores import Scored
+
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+RECENT = 100
+"""Interactions of a request that are used, the newest; bounds what one request can cost."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one past event adds to the score of a recommended item.
+
+    Attributes
+    ----------
+    item : str
+        The item of the event.
+    time : float
+        Of the event, seconds since 1970 UTC.
+    affinity : float
+        What the event weighs at the moment of the request.
+    similarity : float
+        Of the event's item to the recommended one.
+    from_history : bool
+        The event is from the history kept in the model, not from the request.
+    """
+
+    item: str
+    time: float
+    affinity: float
+    similarity: float
+    from_history: bool
+
+    @property
+    def score(self) -> float:
+        return self.affinity * self.similarity
+
+
+class SARRecommender(Recommender):
+    """Simple Algorithm for Recommendation: affinity to past items times item similarity.
+
+    `seldon.sar.training.train` makes one; `seldon.load_recommender` loads one. Ids that are
+    all plain decimal integers are kept as int64, so that `recommend` can answer a Seldon
+    server; otherwise `recommend` has nothing to say. The other methods take and give strings.
+
+    Parameters
+    ----------
+    parameters : TrainingParameters or mapping
+
+    Attributes
+    ----------
+    items : Vocabulary
+    similarity : Similarity
+    occurrences : ndarray of int64, shape (n_items,)
+        Baskets that hold each item.
+    popular : ndarray of int32
+        Items with usage, most popular first; ties by id.
+    latest : float
+        Time of the newest training event, seconds since 1970 UTC.
+    history : History or None
+        The latest events of each user.
+    feature_weights : dict
+        Of cold item placement: feature name to weight; empty without.
+    """
+
+    def __init__(self, parameters: TrainingParameters | Mapping[str, Any] | None = None) -> None:
+        if not isinstance(parameters, TrainingParameters):
+            parameters = TrainingParameters.from_dict(parameters or {})
+        self.parameters = parameters
+        self.items = Vocabulary(np.empty(0, np.str_))
+        self.similarity = Similarity(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0))
+        self.occurrences: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self.popular: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self.latest = 0.0
+        self.history: History | None = None
+        self.feature_weights: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"SARRecommender({len(self.items)} items, {len(self.similarity.columns)} entries)"
+
+    def recommend_items(
+        self,
+        events: Sequence[Event | str] = (),
+        user_id: str | None = None,
+        count: int = 10,
+        now: float | None = None,
+    ) -> list[tuple[str, float]]:
+        """The best items for someone who did `events`; the personalised route of the API.
+
+        Parameters
+        ----------
+        events : sequence of Event or str
+            A string is an item seen now. Unknown items contribute nothing.
+        user_id : str, optional
+            Adds that user's stored history, if the model has it and knows the user.
+        count : int
+        now : float, optional
+            Seconds since 1970 UTC; otherwise the moment of the call.
+
+        Returns
+        -------
+        list of (item id, score)
+            Best first, equal scores by id. Only scores above zero are recommendations; with
+            backfilling the places left have the most popular items with score 0.
+        """
+        now = time.time() if now is None else now
+        used = self._events(events, now) + self._stored(user_id)
+        return self._named(*self._best(used, self._affinity(used, now), count, None))
+
+    def similar_items(self, item_id: str, count: int = 10) -> list[tuple[str, float]]:
+        """The items most similar to one; the item-to-item route of the API.
+
+        The item weighs 1 whatever the time is, so answers do not drift through the day.
+        """
+        used = self._events([item_id], self.latest)
+        return self._named(*self._best(used, np.ones(len(used)), count, None))
+
+    def recommend(
+        self,
+        user: int,
+        ids: Collection[int],
+        recent_interactions: Sequence[int],
+        client: str,
+        limit: int,
+        now: float | None = None,
+    ) -> Scored:
+        """Candidates for one user of a Seldon server; see `seldon.Recommender.recommend`.
+
+        The recent interactions weigh 1 at the moment of the call; stored history of the user
+        is added when the model has it.
+        """
+        if self.items.ids.dtype.kind != "i":
+            return []
+        now = time.time() if now is None else now
+        candidates = ids if isinstance(ids, Candidates) else Candidates.of(sorted(ids))
+        recent = self.items.indices(np.asarray(recent_interactions[:RECENT], np.int64))
+        used = Events.at(recent, now) + self._stored(str(user))
+        weights = self._affinity(used, now)
+        rows, scores = self._best(used, weights, limit, candidates.mask(self.items))
+        return self.items.ids[rows], scores
+
+    def catalogue(self) -> npt.ArrayLike:
+        """All items, when their ids are integers."""
+        return self.items.ids if self.items.ids.dtype.kind == "i" else np.empty(0, np.int64)
+
+    def explain(
+        self,
+        item_id: str,
+        events: Sequence[Event | str] = (),
+        user_id: str | None = None,
+        now: float | None = None,
+    ) -> list[Contribution]:
+        """Why `item_id` has its score: what each event adds, largest first.
+
+        The parameters are those of `recommend_items`; the contributions add up to the score.
+        """
+        row = int(self.items.indices([item_id])[0])
+        if row < 0:
+            return []
+        now = time.time() if now is None else now
+        given = self._events(events, now)
+        used = given + self._stored(user_id)
+        weights = self._affinity(used, now)
+        found = []
+        for place, seed in enumerate(used.item.tolist()):
+            columns, values = self.similarity.row(seed) if seed >= 0 else (np.empty(0), np.empty(0))
+            at = int(np.searchsorted(columns, row))
+            if at < len(columns) and columns[at] == row:
+                name = str(self.items.ids[seed])
+                value, moment = float(values[at]), float(used.time[place])
+                contribution = Contribution(
+                    name, moment, float(weights[place]), value, place >= len(given)
+                )
+                found.append(contribution)
+        return sorted(found, key=lambda contribution: -contribution.score)
+
+    def score(self, rows: Rows, weights: Floats) -> Floats:
+        """Scores of all items, shape (n_items,): Σ weight(i) · similarity(i, ·).
+
+        Parameters
+        ----------
+        rows : ndarray of int64, shape (n,)
+            Positions in `items`; ``-1`` contributes nothing.
+        weights : ndarray of float64, shape (n,)
+        """
+        known = rows >= 0
+        rows, weights = rows[known], weights[known]
+        starts, ends = self.similarity.indptr[rows], self.similarity.indptr[rows + 1]
+        parts = [slice(a, b) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        if not parts:
+            return np.zeros(len(self.items))
+        columns = np.concatenate([self.similarity.columns[part] for part in parts])
+        values = np.concatenate([self.similarity.values[part] for part in parts])
+        values *= np.repeat(weights, ends - starts)
+        return np.bincount(columns, values, len(self.items))
+
+    def _best(
+        self, used: Events, weights: Floats, count: int, allowed: npt.NDArray[np.bool_] | None
+    ) -> tuple[Rows, Floats]:
+        """Rows and scores of the best items, seeds left out and places left filled as trained.
+
+        Parameters
+        ----------
+        allowed : ndarray of bool, shape (n_items,), optional
+            Items that may be recommended; None is all.
+        """
+        if count < 1:
+            raise InvalidParameter(f"count={count!r}: expected at least 1")
+        scores = self.score(used.item, weights)
+        seeds = np.unique(used.item[used.item >= 0])
+        if not self.parameters.allow_seed_items_in_recommendations:
+            scores[seeds] = 0
+        rows = np.flatnonzero(scores > 0)
+        if allowed is not None:
+            rows = rows[allowed[rows]]
+        rows, best = self._ranked(rows, scores[rows], count)
+        if len(rows) < count and self.parameters.enable_backfilling:
+            filled = self._backfill(rows, seeds, count - len(rows), allowed)
+            rows = np.concatenate([rows, filled])
+            best = np.concatenate([best, np.zeros(len(filled))])
+        return rows, best

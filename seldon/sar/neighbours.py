@@ -1,0 +1,116 @@
+"""From counts to a similarity matrix: all neighbours, or the best few of each item."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from seldon.sar import kernels
+from seldon.sar.counting import Baskets, Block, ByPopularity, Longs, PairCounts, Told
+from seldon.sar.parameters import SimilarityFunction
+from seldon.sar.similarity import SIMILARITIES, Floats, Similarity
+
+FUNCTIONS: tuple[SimilarityFunction, ...] = ("Jaccard", "Lift", "Cooccurrence")
+"""In the numbering of `kernels.pair_value`."""
+
+
+def item_similarity(
+    counts: PairCounts, function: SimilarityFunction, threshold: int, neighbours: int | None = None
+) -> Similarity:
+    """Similarity of all pairs in at least `threshold` baskets.
+
+    The threshold goes by the count of the pair, and on the diagonal by that of the item.
+
+    Parameters
+    ----------
+    counts : PairCounts
+        Counted with a threshold that is not above this one.
+    function : str
+    threshold : int
+    neighbours : int, optional
+        Keep only so many of each item's most similar; of equal ones those with the smaller
+        item number.
+    """
+    offsets, columns, numbers = counts.offsets, counts.columns, counts.counts
+    if len(numbers) and numbers.min() < threshold:
+        kept = numbers >= threshold
+        offsets = np.concatenate([[0], np.cumsum(kept)])[offsets]
+        columns, numbers = columns[kept], numbers[kept]
+    code = FUNCTIONS.index(function)
+    occurrences = counts.occurrences
+    values = kernels.pair_values(code, 0, offsets, columns, numbers, occurrences)
+    diagonal = _diagonal(occurrences, function, threshold)
+    if neighbours is None:
+        return Similarity(*kernels.both_ways(offsets, columns, values, diagonal))
+    lists = _Lists(len(occurrences), neighbours)
+    order = np.arange(len(occurrences), dtype=np.int32)
+    lists.offer(0, offsets, columns, values, order)
+    return lists.similarity(diagonal)
+
+
+def nearest_neighbours(
+    source: Baskets,
+    function: SimilarityFunction,
+    threshold: int,
+    neighbours: int,
+    told: Told | None = None,
+) -> Similarity:
+    """`item_similarity` of the best few, straight from baskets: counts are never all in memory."""
+    prepared = ByPopularity(source)
+    code = FUNCTIONS.index(function)
+    lists = _Lists(source.n_items, neighbours)
+
+    def take(block: Block) -> None:
+        values = kernels.pair_values(
+            code, block.first, block.offsets, block.columns, block.counts, prepared.occurrences
+        )
+        lists.offer(block.first, block.offsets, block.columns, values, prepared.order)
+
+    for _ in prepared.blocks(threshold, told, take):
+        pass
+    return lists.similarity(_diagonal(source.occurrences, function, threshold))
+
+
+def _diagonal(occurrences: Longs, function: SimilarityFunction, threshold: int) -> Floats:
+    diagonal = np.zeros(len(occurrences))
+    warm = occurrences >= threshold
+    count = occurrences[warm]
+    diagonal[warm] = SIMILARITIES[function](count, count, count)
+    return diagonal
+
+
+class _Lists:
+    """The best neighbours of each item so far; several threads may offer more."""
+
+    def __init__(self, n_items: int, neighbours: int) -> None:
+        neighbours = min(neighbours, max(n_items - 1, 1))
+        self._sizes = np.zeros(n_items, np.int64)
+        # Pages of memory that no list reaches are never touched, so they cost nothing.
+        self._best = np.empty((n_items, neighbours))
+        self._items = np.empty((n_items, neighbours), np.int32)
+        self._worst = np.full(n_items, -np.inf)
+        self._lock = threading.Lock()
+
+    def offer(
+        self,
+        first: int,
+        offsets: Longs,
+        columns: np.ndarray[tuple[int], np.dtype[np.int32]],
+        values: Floats,
+        order: np.ndarray[tuple[int], np.dtype[np.int32]],
+    ) -> None:
+        rows = np.empty(2 * len(columns), np.int32)
+        items = np.empty(2 * len(columns), np.int32)
+        kept = np.empty(2 * len(columns))
+        filled = kernels.shortlist(
+            first, offsets, columns, values, order, self._worst, rows, items, kept
+        )
+        with self._lock:
+            kernels.insert(
+                rows[:filled], items[:filled], kept[:filled],
+                self._sizes, self._best, self._items, self._worst,
+            )  # fmt: skip
+
+    def similarity(self, diagonal: Floats) -> Similarity:
+        return Similarity(*kernels.listed(self._sizes, self._best, self._items, diagonal))
