@@ -39,11 +39,38 @@ class Vocabulary:
         wanted = np.asarray(ids)
         if not len(self.ids) or not wanted.size:
             return np.full(wanted.shape, -1, np.int64)
-        if wanted.dtype.kind != self.ids.dtype.kind:
-            wanted = wanted.astype(self.ids.dtype.kind if self.ids.dtype.kind == "U" else np.int64)
+        if self.ids.dtype.kind == "U":
+            wanted, possible = _fitted(wanted.astype(np.str_, copy=False), self.ids.dtype)
+        else:
+            wanted, possible = _integers(wanted)
         found = np.searchsorted(self.ids, wanted)
         found[found == len(self.ids)] = 0
-        return np.where(self.ids[found] == wanted, found, -1)
+        return np.where(possible & (self.ids[found] == wanted), found, -1)
+
+
+def _fitted(
+    texts: npt.NDArray[np.str_], dtype: np.dtype[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | bool]:
+    """Texts in the width of `dtype`, so that numpy need not widen all ids to compare; which fit."""
+    if texts.dtype.itemsize <= dtype.itemsize:
+        return texts.astype(dtype, copy=False), True
+    return texts.astype(dtype), np.char.str_len(texts) <= dtype.itemsize // 4
+
+
+def _integers(ids: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | bool]:
+    """Ids as int64, and which are integers at all: of texts only those in plain decimal form."""
+    if ids.dtype.kind in "iu":
+        return ids.astype(np.int64, copy=False), True
+    numbers = np.zeros(ids.shape, np.int64)
+    possible = np.zeros(ids.shape, np.bool_)
+    for place, text in np.ndenumerate(ids.astype(np.str_)):
+        try:
+            number = int(text)
+        except ValueError:
+            continue
+        if -(2**63) <= number < 2**63 and str(number) == text:
+            numbers[place], possible[place] = number, True
+    return numbers, possible
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +106,10 @@ class Block:
     counts: Ints
 
 
+def _as_it_is(block: Block) -> Block:
+    return block
+
+
 class ByPopularity:
     """Baskets prepared for counting: items numbered by falling popularity.
 
@@ -152,34 +157,32 @@ class ByPopularity:
         )
 
     def blocks(
-        self, threshold: int, told: Told | None = None, then: Callable[[Block], T] | None = None
+        self, threshold: int, then: Callable[[Block], T], told: Told | None = None
     ) -> Iterator[T]:
-        """Count all rows on every core, and hand over each block in order.
+        """Count all rows on every core, and hand over what comes of each block, in order.
 
         Parameters
         ----------
         threshold : int
             Pairs in fewer baskets are left out.
+        then : callable
+            What to do with a block while it is still in its thread.
         told : callable, optional
-        then : callable, optional
-            What to do with a block while it is still in its thread; otherwise the block itself
-            is handed over.
         """
         cuts = _cuts(self.bounds, PAIRS_PER_BLOCK)
         done = np.cumsum(self.work)
         spare = deque(Scratch(len(self.order), self.bounds, cuts) for _ in range(cores()))
 
-        def run(cut: int) -> Any:
+        def run(cut: int) -> T:
             scratch = spare.pop()
             try:
-                block = self.count(cuts[cut], cuts[cut + 1], threshold, scratch)
-                return block if then is None else then(block)
+                return then(self.count(cuts[cut], cuts[cut + 1], threshold, scratch))
             finally:
                 spare.append(scratch)
 
         # A few blocks ahead, not all: what is counted waits in memory until it is taken.
         with ThreadPoolExecutor(cores()) as pool:
-            ahead: deque[Future[Any]] = deque()
+            ahead: deque[Future[T]] = deque()
             for cut in range(len(cuts) - 1):
                 ahead.append(pool.submit(run, cut))
                 if len(ahead) > 2 * cores():
@@ -196,7 +199,7 @@ class Scratch:
     """What one thread needs while it counts."""
 
     def __init__(self, n_items: int, bounds: Longs, cuts: list[int]) -> None:
-        rows = [int(bounds[a:b].sum()) for a, b in zip(cuts, cuts[1:], strict=False)]
+        rows = [int(bounds[a:b].sum()) for a, b in pairwise(cuts)]
         self.tally = np.zeros(n_items, np.int32)
         self.seen = np.empty(n_items, np.int32)
         self.columns = np.empty(max(rows, default=0), np.int32)
@@ -232,7 +235,7 @@ def count_pairs(
     prepared = ByPopularity(source)
     blocks: list[Block] = []
     pairs = 0
-    for block in prepared.blocks(threshold, told):
+    for block in prepared.blocks(threshold, _as_it_is, told):
         blocks.append(block)
         pairs += len(block.columns)
         if memory is not None and pairs * BYTES_PER_PAIR > memory:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from numba import njit
 
-from seldon.errors import MissingExtra
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-try:
-    from numba import njit
-except ImportError:
-    raise MissingExtra("numba", "train") from None
 
-# Explicit threads, not numba's: they compile in a fifth of the time and need no runtime of
-# their own. A kernel releases the interpreter lock and touches only what it is handed.
-compiled = njit(nogil=True, cache=True, boundscheck=False)
+def compiled(function: Kernel) -> Kernel:
+    """Compile at the first call and keep the result on disk, if there is a place for it.
+
+    Threads are the caller's, not numba's own: such kernels compile in a fraction of the time.
+    A kernel releases the interpreter lock and touches only what it is handed.
+    """
+    try:
+        kernel: Any = njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba found no folder it may write its cache to
+        kernel = njit(nogil=True)(function)
+    return cast(Kernel, kernel)
 
 
 @compiled
@@ -291,9 +297,7 @@ def insert(
                     break
                 if child + 1 < limit and (
                     heap[child + 1] < heap[child]
-                    or (
-                        heap[child + 1] == heap[child] and heap_item[child + 1] > heap_item[child]
-                    )
+                    or (heap[child + 1] == heap[child] and heap_item[child + 1] > heap_item[child])
                 ):
                     child += 1
                 if value < heap[child] or (value == heap[child] and item > heap_item[child]):

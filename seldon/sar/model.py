@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -12,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from seldon.base import Recommender
-from seldon.candidates import Candidates, CandidateList
+from seldon.base import Recommender, Scored
+from seldon.candidates import Candidates
 from seldon.errors import InvalidModel, InvalidParameter
 from seldon.folders import ModelFolder, open_folder
 from seldon.interactions import Vocabulary
@@ -21,11 +22,12 @@ from seldon.sar.affinity import Event, Events, affinity, reference_time
 from seldon.sar.history import History
 from seldon.sar.parameters import TrainingParameters
 from seldon.sar.similarity import Similarity
-from seldon.scores import Scored
+from seldon.scores import top_n
 
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+FACTS = "sar.json"
 RECENT = 100
 """Interactions of a request that are used, the newest; bounds what one request can cost."""
 
@@ -128,7 +130,7 @@ class SARRecommender(Recommender):
         """
         now = time.time() if now is None else now
         used = self._events(events, now) + self._stored(user_id)
-        return self._named(*self._best(used, self._affinity(used, now), count, None))
+        return self._named(*self.rank(used, self._affinity(used, now), count))
 
     def similar_items(self, item_id: str, count: int = 10) -> list[tuple[str, float]]:
         """The items most similar to one; the item-to-item route of the API.
@@ -136,7 +138,7 @@ class SARRecommender(Recommender):
         The item weighs 1 whatever the time is, so answers do not drift through the day.
         """
         used = self._events([item_id], self.latest)
-        return self._named(*self._best(used, np.ones(len(used)), count, None))
+        return self._named(*self.rank(used, np.ones(len(used)), count))
 
     def recommend(
         self,
@@ -158,8 +160,8 @@ class SARRecommender(Recommender):
         candidates = ids if isinstance(ids, Candidates) else Candidates.of(sorted(ids))
         recent = self.items.indices(np.asarray(recent_interactions[:RECENT], np.int64))
         used = Events.at(recent, now) + self._stored(str(user))
-        weights = self._affinity(used, now)
-        rows, scores = self._best(used, weights, limit, candidates.mask(self.items))
+        allowed = candidates.mask(self.items)
+        rows, scores = self.rank(used, self._affinity(used, now), limit, allowed)
         return self.items.ids[rows], scores
 
     def catalogue(self) -> npt.ArrayLike:
@@ -215,30 +217,140 @@ class SARRecommender(Recommender):
         columns = np.concatenate([self.similarity.columns[part] for part in parts])
         values = np.concatenate([self.similarity.values[part] for part in parts])
         values *= np.repeat(weights, ends - starts)
-        return np.bincount(columns, values, len(self.items))
+        return np.asarray(np.bincount(columns, values, len(self.items)), np.float64)
 
-    def _best(
-        self, used: Events, weights: Floats, count: int, allowed: npt.NDArray[np.bool_] | None
+    def rank(
+        self,
+        used: Events,
+        weights: Floats,
+        count: int,
+        allowed: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Rows, Floats]:
-        """Rows and scores of the best items, seeds left out and places left filled as trained.
+        """Rows and scores of the best items; seeds and places left are treated as trained.
 
         Parameters
         ----------
+        used : Events
+            What the user did; its items are the seeds.
+        weights : ndarray of float64, shape (n_events,)
+            See `seldon.sar.affinity.affinity`.
+        count : int
         allowed : ndarray of bool, shape (n_items,), optional
             Items that may be recommended; None is all.
         """
         if count < 1:
             raise InvalidParameter(f"count={count!r}: expected at least 1")
         scores = self.score(used.item, weights)
-        seeds = np.unique(used.item[used.item >= 0])
-        if not self.parameters.allow_seed_items_in_recommendations:
-            scores[seeds] = 0
+        seeds = used.item[used.item >= 0]
+        if self.parameters.allow_seed_items_in_recommendations:
+            seeds = seeds[:0]
+        scores[seeds] = 0
         rows = np.flatnonzero(scores > 0)
         if allowed is not None:
             rows = rows[allowed[rows]]
-        rows, best = self._ranked(rows, scores[rows], count)
+        rows, best = top_n(rows, scores[rows], count)
         if len(rows) < count and self.parameters.enable_backfilling:
-            filled = self._backfill(rows, seeds, count - len(rows), allowed)
+            filled = self._backfill(np.concatenate([rows, seeds]), count - len(rows), allowed)
             rows = np.concatenate([rows, filled])
             best = np.concatenate([best, np.zeros(len(filled))])
-        return rows, best
+        return rows, np.asarray(best, np.float64)
+
+    def _backfill(self, taken: Rows, count: int, allowed: npt.NDArray[np.bool_] | None) -> Rows:
+        """The most popular items that are allowed and not taken."""
+        popular = self.popular
+        if allowed is not None:
+            # The first stretch nearly always has enough; a long catalogue is not searched whole.
+            stretch = popular[: 20 * (count + len(taken))]
+            stretch = stretch[allowed[stretch]]
+            popular = stretch if len(stretch) >= count + len(taken) else popular[allowed[popular]]
+        popular = popular[: count + len(taken)]
+        return popular[~np.isin(popular, taken)][:count].astype(np.int64)
+
+    def _events(self, events: Sequence[Event | str], now: float) -> Events:
+        """The events as arrays, the newest `RECENT` of them."""
+        given = [Event(event) if isinstance(event, str) else event for event in events]
+        if len(given) > RECENT:
+            given.sort(key=lambda event: -(now if event.time is None else event.time))
+        return Events.of(given[:RECENT], self.items, now)
+
+    def _stored(self, user_id: str | None) -> Events:
+        kept = None if self.history is None or not user_id else self.history.of(user_id)
+        return Events.at(np.empty(0, np.int64), 0.0) if kept is None else kept
+
+    def _affinity(self, used: Events, now: float) -> Floats:
+        if not self.parameters.enable_user_affinity:
+            return np.ones(len(used))
+        reference = reference_time(self.latest, used, now)
+        return affinity(used, reference, self.parameters.decay_period_in_days)
+
+    def _named(self, rows: Rows, scores: Floats) -> list[tuple[str, float]]:
+        return list(zip(map(str, self.items.ids[rows]), scores.tolist(), strict=True))
+
+    def get_params(self) -> dict[str, Any]:
+        return {"parameters": self.parameters.to_dict()}
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        path = Path(folder)
+        arrays = {
+            "items": self.items.ids,
+            "similarity_offsets": self.similarity.indptr,
+            "similarity_columns": self.similarity.columns,
+            "similarity_values": self.similarity.values,
+            "occurrences": self.occurrences,
+            "popular": self.popular,
+        }
+        if self.history is not None:
+            arrays |= {
+                "users": self.history.users.ids,
+                "history_offsets": self.history.offsets,
+                "history_items": self.history.item,
+                "history_times": self.history.time,
+                "history_weights": self.history.weight,
+            }
+        for name, array in arrays.items():
+            np.save(path / f"{name}.npy", array, allow_pickle=False)
+        facts = {"latest": self.latest, "feature_weights": self.feature_weights}
+        (path / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+    def load(self, folder: str | os.PathLike[str]) -> Self:
+        """Map the arrays of `folder`: they cost memory once, however many processes load them."""
+        opened = open_folder(folder, verify=False)
+        facts = json.loads((opened.path / FACTS).read_text(encoding="utf-8"))
+        self.latest = float(facts["latest"])
+        self.feature_weights = dict(facts["feature_weights"])
+        self.items = Vocabulary.of_sorted(opened.array("items"))
+        self.similarity = Similarity(
+            opened.array("similarity_offsets"),
+            opened.array("similarity_columns"),
+            opened.array("similarity_values"),
+        )
+        self.occurrences = opened.array("occurrences")
+        self.popular = opened.array("popular")
+        if "users.npy" in opened.files:
+            self.history = History(
+                Vocabulary.of_sorted(opened.array("users")),
+                opened.array("history_offsets"),
+                opened.array("history_items"),
+                opened.array("history_times"),
+                opened.array("history_weights"),
+            )
+        self._check(opened)
+        return self
+
+    def _check(self, opened: ModelFolder) -> None:
+        """Shapes that fit together, so that no request reads beyond an array."""
+        n, stored = len(self.items), len(self.similarity.columns)
+        fits = [
+            self.similarity.indptr.shape == (n + 1,),
+            self.similarity.values.shape == (stored,),
+            self.occurrences.shape == (n,),
+            bool(self.similarity.indptr[-1] == stored) if n else True,
+        ]
+        if self.history is not None:
+            kept = len(self.history.item)
+            fits += [
+                self.history.offsets.shape == (len(self.history.users) + 1,),
+                self.history.time.shape == self.history.weight.shape == (kept,),
+            ]
+        if not all(fits):
+            raise InvalidModel(f"{opened.path}: its arrays do not fit together; train it again")

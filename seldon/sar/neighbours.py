@@ -67,7 +67,7 @@ def nearest_neighbours(
         )
         lists.offer(block.first, block.offsets, block.columns, values, prepared.order)
 
-    for _ in prepared.blocks(threshold, told, take):
+    for _ in prepared.blocks(threshold, take, told):
         pass
     return lists.similarity(_diagonal(source.occurrences, function, threshold))
 
