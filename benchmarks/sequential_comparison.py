@@ -16,9 +16,11 @@ import argparse
 import gzip
 import itertools
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -155,12 +157,52 @@ def sasrec(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
     return score(kept, data.before(1)), chosen
 
 
+def slirec(data: Sequences, seed: int, **changed) -> tuple[np.ndarray, dict]:
+    """SLi-Rec as `python -m seldon.slirec train` makes it; the validation picks the epoch."""
+    import torch
+    from seldon.slirec.training import scores as scored
+    from seldon.slirec.training import train
+
+    from seldon.slirec.dataset import Groups, split
+    from seldon.slirec.events import Events
+    from seldon.slirec.hyperparameters import Hyperparameters
+
+    torch.set_num_threads(1)
+    lengths = [len(items) for items in data.items]
+    number = np.concatenate(data.items)
+    events = Events(
+        np.repeat(np.arange(len(lengths)), lengths).astype(str),
+        data.ids[number].astype(str),
+        data.categories[number],
+        np.concatenate(data.times),
+    )
+    dataset = split(events, seed=seed, valid_negatives=100)
+    settings = Hyperparameters.of({"seed": seed, **changed})
+    with tempfile.TemporaryDirectory() as folder:
+        trained = train(dataset, settings, folder)
+    column = dataset.vocabulary.item_numbers(data.ids.astype(str))
+    own = dataset.vocabulary.own_categories()[column]
+    rows = []
+    for start in range(0, len(data.items), 4):
+        position = dataset.test.position[start : start + 4]
+        shape = (len(position), len(column))
+        every = Groups(position, np.broadcast_to(column, shape), np.broadcast_to(own, shape))
+        # What training never met has number 0 and comes behind everything else.
+        rows.append(np.where(column > 0, scored(trained.network, dataset, every), -np.inf))
+    best = max(report["group_auc"] for report in trained.history)
+    chosen = {**changed, "epoch": trained.best_epoch, "valid group AUC": round(best, 4)}
+    return np.concatenate(rows), chosen
+
+
 MODELS: dict[str, Callable[[Sequences, int], tuple[np.ndarray, dict]]] = {
     "most popular": most_popular,
     "item similarity": item_similarity,
+    "SLi-Rec": slirec,
+    "SLi-Rec, 50 negatives": partial(slirec, train_num_ngs=50),
+    "SLi-Rec as published": partial(slirec, variant="published"),
     "SASRec, full softmax": sasrec,
 }
-SEEDED = {"SASRec, full softmax"}
+SEEDED = {name for name in MODELS if name.startswith("S")}
 
 
 def _best(data: Sequences, choices: list, scores: Callable[..., np.ndarray]):
