@@ -55,28 +55,25 @@ def main() -> None:
     arguments = _arguments()
     data = read(arguments.events, arguments.items)
     print(f"{len(data.items)} users, {data.n_items} items, {sum(map(len, data.items))} events")
-    table: dict[str, np.ndarray] = {}
-    details = {}
-    for name, run in MODELS.items():
-        if arguments.only and name not in arguments.only:
-            continue
+    kept: dict[str, dict] = {}
+    if arguments.out and Path(arguments.out).exists():
+        kept = json.loads(Path(arguments.out).read_text())
+    for name in arguments.only or MODELS:
         started = time.time()
         runs = []
-        seeds = range(42, 42 + arguments.seeds) if name in SEEDED else [42]
-        for seed in seeds:
-            scores, chosen = run(data, seed)
+        for seed in range(42, 42 + (arguments.seeds if name in SEEDED else 1)):
+            scores, chosen = MODELS[name](data, seed)
             runs.append(per_user(scores, data.before(1), data.target(1)))
             print(f"{name}, seed {seed}: {runs[-1].mean(0).round(4)} {chosen}", flush=True)
-        table[name] = np.mean(runs, axis=0)
-        details[name] = {
+        kept[name] = {
             "seeds": [run.mean(0).round(4).tolist() for run in runs],
             "chosen": chosen,
             "seconds": round((time.time() - started) / len(runs), 1),
+            "per_user": np.mean(runs, axis=0).tolist(),
         }
-    show(table, details)
-    if arguments.out:
-        kept = {name: {**details[name], "per_user": table[name].tolist()} for name in table}
-        Path(arguments.out).write_text(json.dumps(kept))
+        if arguments.out:
+            Path(arguments.out).write_text(json.dumps(kept))
+    show({name: kept[name] for name in MODELS if name in kept})
 
 
 def per_user(scores: np.ndarray, histories: list[np.ndarray], targets: np.ndarray) -> np.ndarray:
@@ -138,6 +135,42 @@ def item_similarity(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
     return scores(*best), dict(zip(("similarity", "n", "decay"), best, strict=True))
 
 
+def sar(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
+    """SAR: similarity from whole histories, affinity that halves every `half_life` days."""
+    from seldon.interactions import Interactions, Vocabulary
+    from seldon.sar.parameters import TrainingParameters
+    from seldon.sar.training import train
+
+    lengths = [len(items) - 2 for items in data.items]
+    events = Interactions(
+        Vocabulary(np.arange(len(lengths))),
+        Vocabulary(np.arange(data.n_items)),
+        np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
+        np.concatenate(data.before(2)).astype(np.int32),
+        np.concatenate([times[:-2] for times in data.times]),
+        np.ones(sum(lengths), np.float32),
+    )
+
+    def scores(similarity: str, threshold: int, half_life: float, last: int = 1) -> np.ndarray:
+        model = models[similarity, threshold]
+        rows = []
+        for items, times in zip(data.items, data.times, strict=True):
+            age = (times[-last - 1] - times[:-last]) / 86400
+            found = model.score(model.items.indices(items[:-last]), 0.5 ** (age / half_life))
+            rows.append(np.zeros(data.n_items))
+            rows[-1][model.items.ids] = found
+        return np.array(rows)
+
+    models = {}
+    for similarity, threshold in itertools.product(["Jaccard", "Lift", "Cooccurrence"], [1, 6]):
+        settings = TrainingParameters(similarity_function=similarity, support_threshold=threshold)
+        models[similarity, threshold], _ = train(events, parameters=settings)
+    grid = [(*key, days) for key in models for days in (1e6, 30, 1, 0.01, 0.001)]
+    found = [ndcg(scores(*g, last=2), data.before(2), data.target(2)) for g in grid]
+    best = grid[int(np.argmax(found))]
+    return scores(*best), dict(zip(("similarity", "threshold", "half_life"), best, strict=True))
+
+
 def sasrec(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
     import torch
     from sasrec import Settings, fit, score
@@ -160,12 +193,12 @@ def sasrec(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
 def slirec(data: Sequences, seed: int, **changed) -> tuple[np.ndarray, dict]:
     """SLi-Rec as `python -m seldon.slirec train` makes it; the validation picks the epoch."""
     import torch
-    from seldon.slirec.training import scores as scored
-    from seldon.slirec.training import train
 
     from seldon.slirec.dataset import Groups, split
     from seldon.slirec.events import Events
     from seldon.slirec.hyperparameters import Hyperparameters
+    from seldon.slirec.training import scores as scored
+    from seldon.slirec.training import train
 
     torch.set_num_threads(1)
     lengths = [len(items) for items in data.items]
@@ -197,12 +230,13 @@ def slirec(data: Sequences, seed: int, **changed) -> tuple[np.ndarray, dict]:
 MODELS: dict[str, Callable[[Sequences, int], tuple[np.ndarray, dict]]] = {
     "most popular": most_popular,
     "item similarity": item_similarity,
+    "SAR": sar,
     "SLi-Rec": slirec,
     "SLi-Rec, 50 negatives": partial(slirec, train_num_ngs=50),
     "SLi-Rec as published": partial(slirec, variant="published"),
     "SASRec, full softmax": sasrec,
 }
-SEEDED = {name for name in MODELS if name.startswith("S")}
+SEEDED = {name for name in MODELS if name.startswith(("SL", "SAS"))}
 
 
 def _best(data: Sequences, choices: list, scores: Callable[..., np.ndarray]):
@@ -258,18 +292,20 @@ def _lines(path: str, encoding: str) -> Iterator[str]:
         yield from (line for line in stream if line.strip())
 
 
-def show(table: dict[str, np.ndarray], details: dict[str, dict]) -> None:
+def show(kept: dict[str, dict]) -> None:
     rng = np.random.default_rng(0)
+    table = {name: np.array(entry["per_user"]) for name, entry in kept.items()}
     best = max(table, key=lambda name: table[name][:, 0].mean())
-    print("\n| model | NDCG@10 | HR@10 | behind the best, NDCG@10 | seconds |")
-    print("| --- | --- | --- | --- | --- |")
+    print("\n| model | NDCG@10 | HR@10 | behind the best, NDCG@10 | seeds | seconds |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, values in table.items():
         a, b = mean_intervals(values, rng)
         behind = compare(table[best][:, 0], values[:, 0], rng)
         gap = "–" if name == best else f"{behind.difference:.4f} (p {behind.p_value:.3f})"
         print(
             f"| {name} | {a.mean:.4f} ({a.low:.4f} to {a.high:.4f}) "
-            f"| {b.mean:.4f} ({b.low:.4f} to {b.high:.4f}) | {gap} | {details[name]['seconds']} |"
+            f"| {b.mean:.4f} ({b.low:.4f} to {b.high:.4f}) | {gap} "
+            f"| {len(kept[name]['seeds'])} | {kept[name]['seconds']} |"
         )
 
 
@@ -280,8 +316,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", required=True, help="u.data or ratings.dat, may be .gz")
     parser.add_argument("--items", help="u.item or movies.dat, for SLi-Rec's categories")
     parser.add_argument("--seeds", type=int, default=3, help="of the trained models; default 3")
-    parser.add_argument("--only", action="append", help="a model's name; may be repeated")
-    parser.add_argument("--out", help="write every user's values here, as JSON")
+    parser.add_argument("--only", action="append", choices=MODELS, help="may be repeated")
+    parser.add_argument("--out", help="keep every user's values here, and add to what is there")
     return parser.parse_args()
 
 
