@@ -5,11 +5,11 @@ from pathlib import Path
 
 import recommender_config
 from seldon.app import create_app
-from seldon.errors import AlgorithmNotFound, InvalidSetting
+from seldon.errors import SeldonError
 
 try:
     app = create_app(recommender_config, Path(__file__).parent)
-except (AlgorithmNotFound, InvalidSetting) as error:
+except SeldonError as error:
     sys.exit(f"recommender: {error}")
 
 if __name__ == "__main__":

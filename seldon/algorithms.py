@@ -18,7 +18,7 @@ import numpy as np
 from seldon.base import Recommender, Scored
 from seldon.candidates import NO_IDS, CandidateList, Ids
 from seldon.config import ALGORITHM_NAME
-from seldon.errors import AlgorithmNotFound
+from seldon.errors import AlgorithmNotFound, SeldonError
 
 EXTRAS = ("dimensions", "item_id")
 FUNCTION = "get_recommendations"
@@ -75,9 +75,7 @@ def load_algorithm(
     if path is None:
         raise AlgorithmNotFound(_missing(name, folders))
     module = _import(name, path)
-    init = getattr(module, "init", None)
-    if init is not None:
-        init(mc, config)
+    _initialise(module, path, mc, config)
     return from_module(module, name, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
 
 
@@ -154,6 +152,20 @@ def _import(name: str, path: Path) -> ModuleType:
             f"{path} was found but does not import: {type(error).__name__}: {error}"
         ) from error
     return module
+
+
+def _initialise(module: ModuleType, path: Path, mc: object, config: Mapping[str, Any]) -> None:
+    init = getattr(module, "init", None)
+    if init is None:
+        return
+    try:
+        init(mc, config)
+    except SeldonError:
+        raise
+    except Exception as error:
+        raise AlgorithmNotFound(
+            f"{path}: its init(mc, config) failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _extras(function: Callable[..., Any], where: str) -> tuple[str, ...]:
