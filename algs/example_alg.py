@@ -16,11 +16,11 @@ def init(mc, config):
 
 
 def get_recommendations(user_id, client, recent, data_set, limit):
-    """Scores for the candidates in `data_set`: a dict, (item, score) pairs, or two arrays.
+    """Scores for the candidates: a dict, or pairs or two arrays with the best first.
 
     `data_set` is a set of item ids; `data_set.ids` is the same as a sorted array.
     """
     rng = np.random.default_rng(None if seed is None else [seed, abs(user_id)])
     ids = data_set.ids
-    drawn = rng.choice(len(ids), min(limit, len(ids)), replace=False, shuffle=False)
-    return ids[drawn], rng.random(len(drawn))
+    drawn = rng.choice(len(ids), min(limit, len(ids)), replace=False)
+    return ids[drawn], np.sort(rng.random(len(drawn)))[::-1]

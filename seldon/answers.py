@@ -59,7 +59,7 @@ def clean(answer: Any, candidates: Candidates, limit: int, normalization: str) -
         `answer` has none of the three forms.
     """
     dropped: dict[str, int] = {}
-    ids, scores = _as_arrays(answer, dropped)
+    ids, scores = as_arrays(answer, dropped)
     finite = np.isfinite(scores)
     if not finite.all():
         _count(dropped, "not finite", len(ids) - int(finite.sum()))
@@ -85,7 +85,14 @@ def normalised(
     return np.clip(scores, 0.0, 1.0)
 
 
-def _as_arrays(answer: Any, dropped: dict[str, int]) -> tuple[Ids, npt.NDArray[np.float64]]:
+def as_arrays(answer: Any, dropped: dict[str, int]) -> tuple[Ids, npt.NDArray[np.float64]]:
+    """Ids and scores in the order answered; what cannot be one is counted in `dropped`.
+
+    Raises
+    ------
+    UnusableAnswer
+        `answer` has none of the three forms.
+    """
     if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], np.ndarray):
         ids, scores = answer[0], np.asarray(answer[1])
         if ids.shape != scores.shape or ids.ndim != 1:

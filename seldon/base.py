@@ -55,7 +55,7 @@ class Recommender(Saved):
         Returns
         -------
         mapping, pairs, or two arrays
-            See `Scored`. Higher is better; the order does not matter.
+            See `Scored`. Higher is better; pairs and arrays are best first.
         """
         return []
 
