@@ -34,4 +34,4 @@ def get_recommendations(user_id, client, recent, data_set, limit):
         chunk = order[looked_at : looked_at + max(4 * limit, looked_at)]
         best = np.concatenate((best, chunk[mask[chunk]]))
         looked_at += len(chunk)
-    return items.ids[best], users[best]
+    return items.ids[best[:limit]], users[best[:limit]]

@@ -5,6 +5,7 @@ import numpy as np
 from seldon.errors import InvalidSetting
 from seldon.item_cosine import item_cosine
 from seldon.reading import read_interactions
+from seldon.scores import top_n
 
 neighbours = None
 
@@ -37,4 +38,4 @@ def get_recommendations(user_id, client, recent, data_set, limit):
     allowed = data_set.mask(items)[columns]
     columns, similarity = columns[allowed], neighbours.similarity[places[allowed]]
     found, position = np.unique(columns, return_inverse=True)
-    return items.ids[found], np.bincount(position, similarity, len(found))
+    return top_n(items.ids[found], np.bincount(position, similarity, len(found)), limit)
