@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,8 @@ import numpy as np
 from seldon.base import Recommender, Scored
 from seldon.candidates import NO_IDS, CandidateList, Ids
 from seldon.config import ALGORITHM_NAME
-from seldon.errors import AlgorithmNotFound, SeldonError
+from seldon.errors import AlgorithmNotFound, InvalidModel, SeldonError
+from seldon.live import LiveModel
 
 EXTRAS = ("dimensions", "item_id")
 FUNCTION = "get_recommendations"
@@ -107,6 +109,17 @@ def from_recommender(recommender: Recommender, name: str, version: str) -> Algor
     )
 
 
+def from_live_model(live: LiveModel, name: str) -> Algorithm:
+    """The newest model of a folder as an algorithm."""
+    return Algorithm(
+        name,
+        lambda *query: as_function(live.get().model)(*query),
+        (),
+        _Catalogue(lambda: live.get().model.catalogue()),
+        lambda: live.get().version,
+    )
+
+
 def as_function(recommender: Recommender) -> Callable[..., Scored]:
     """``get_recommendations`` that asks `recommender`."""
 
@@ -116,6 +129,50 @@ def as_function(recommender: Recommender) -> Callable[..., Scored]:
         return recommender.recommend(user_id, data_set, recent, client, limit)
 
     return get_recommendations
+
+
+def as_recommender(function: Callable[..., Scored]) -> Recommender:
+    """A `Recommender` that asks ``get_recommendations``; it can be saved by the function's name."""
+    return FunctionRecommender(function)
+
+
+class FunctionRecommender(Recommender):
+    """Asks a plug-in function.
+
+    Parameters
+    ----------
+    function : callable or str
+        ``get_recommendations``, or its place, ``"module:name"``.
+    """
+
+    def __init__(self, function: Callable[..., Scored] | str) -> None:
+        if isinstance(function, str):
+            module, _, name = function.partition(":")
+            try:
+                function = getattr(importlib.import_module(module), name)
+            except (ImportError, AttributeError, ValueError) as error:
+                raise InvalidModel(f"{module}:{name} cannot be imported: {error}") from error
+        if not callable(function):
+            raise InvalidModel(f"{function!r} is not a function")
+        self.function = function
+
+    def recommend(
+        self,
+        user: int,
+        ids: Collection[int],
+        recent_interactions: Sequence[int],
+        client: str,
+        limit: int,
+    ) -> Scored:
+        return self.function(user, client, recent_interactions, ids, limit)
+
+    def get_params(self) -> dict[str, Any]:
+        place = f"{self.function.__module__}:{self.function.__qualname__}"
+        if "<" in place or self.function.__module__ == "__main__":
+            raise InvalidModel(
+                f"{place} cannot be found again; put the function at the top level of a module"
+            )
+        return {"function": place}
 
 
 class _Catalogue:

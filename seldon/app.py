@@ -39,5 +39,5 @@ def create_app(
     request_log = RequestLog()
     app = create_web_app("recommender", values, request_log)
     folder = root or Path.cwd()
-    mount_recommend(app, Algorithms(values, [folder / "algs", folder]), values, request_log)
+    mount_recommend(app, Algorithms.load(values, [folder / "algs", folder]), values, request_log)
     return app

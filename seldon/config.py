@@ -309,14 +309,14 @@ _TABLE = [
         65_536,
         "an integer from 1000 to 10**8",
         _is_number(1000, 10**8),
-        "longest query string; above it 414",
+        "longest query string; above it 414, of /predict and /extension 400",
     ),
     Setting(
         "MAX_BODY_BYTES",
         2**20,
         "an integer from 1000 to 10**9",
         _is_number(1000, 10**9),
-        "longest body of POST /recommend and /predict; above it 413",
+        "longest body read; above it 413, of /predict and /extension 400",
     ),
     Setting(
         "MAX_WAITING",

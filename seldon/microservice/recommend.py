@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -65,31 +67,48 @@ def mount_recommend(
     return service
 
 
+@dataclass(frozen=True)
 class Algorithms:
-    """The chains that the settings name, each algorithm loaded once.
+    """Who is asked for recommendations.
 
-    Parameters
+    Attributes
     ----------
-    settings : mapping
-    folders : sequence of Path
-        Where ``<name>.py`` is looked for.
+    chain : list of Algorithm
+        Tried in order until one answers something.
+    chains : dict of str to list of Algorithm
+        Client to its own chain.
     """
 
-    def __init__(self, settings: dict[str, Any], folders: Sequence[Path]) -> None:
+    chain: list[Algorithm]
+    chains: dict[str, list[Algorithm]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, settings: dict[str, Any], folders: Sequence[Path]) -> Algorithms:
+        """The chains that the settings name, each algorithm loaded once.
+
+        Parameters
+        ----------
+        settings : mapping
+        folders : sequence of Path
+            Where ``<name>.py`` is looked for.
+        """
         pool = SafePool(settings["MEMCACHE"]["servers"], settings["MEMCACHE"]["pool_size"])
-        self._loaded: dict[str, Algorithm] = {}
+        loaded: dict[str, Algorithm] = {}
 
         def chain(names: str | list[str]) -> list[Algorithm]:
-            for name in [names] if isinstance(names, str) else names:
-                if name not in self._loaded:
-                    self._loaded[name] = load_algorithm(name, folders, pool, settings)
-            return [self._loaded[n] for n in ([names] if isinstance(names, str) else names)]
+            names = [names] if isinstance(names, str) else names
+            for name in names:
+                if name not in loaded:
+                    loaded[name] = load_algorithm(name, folders, pool, settings)
+            return [loaded[name] for name in names]
 
-        self.chain = chain(settings["RECOMMENDER_ALG"])
-        self.chains = {c: chain(names) for c, names in settings["RECOMMENDER_ALGS"].items()}
+        chains = {client: chain(names) for client, names in settings["RECOMMENDER_ALGS"].items()}
+        return cls(chain(settings["RECOMMENDER_ALG"]), chains)
 
     def versions(self) -> dict[str, str]:
-        return {name: algorithm.version() for name, algorithm in self._loaded.items()}
+        """Version by name, of every algorithm there is."""
+        every = itertools.chain(self.chain, *self.chains.values())
+        return {algorithm.name: algorithm.version() for algorithm in every}
 
 
 class RecommendEndpoint:

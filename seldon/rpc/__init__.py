@@ -1,0 +1,1 @@
+"""The messages and the service of `seldon.proto`; generated, but for the proto itself."""
