@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from seldon import metrics
 from seldon.errors import InvalidParameter
-from seldon.interactions import Interactions
+from seldon.interactions import Interactions, Vocabulary
 from seldon.metrics import Comparison, Interval
+from seldon.sar.affinity import Events, affinity, reference_time
+from seldon.sar.history import latest_events
+from seldon.sar.model import SARRecommender
 
 Array = npt.NDArray[Any]
 
@@ -34,17 +37,17 @@ class Trial:
     users_in_test : int
         All users of the test events, scored or not.
     lists : ndarray of int, shape (n_scored, n)
-        Positions in the training items, best first, ``-1`` where a list is shorter.
+        Positions in the model's items, best first, ``-1`` where a list is shorter.
     row, item : ndarray of int, shape (n_pairs,)
         Distinct (user, item) pairs of the test events of scored users: row of `lists`, position
-        in the training items, ``-1`` when the item was not in training. Such an item cannot be
-        hit, but it counts as relevant.
+        in the model's items, ``-1`` when the model does not know the item. Such an item cannot
+        be hit, but it counts as relevant.
     relevant : ndarray of int, shape (n_scored,)
         Distinct test items of each user.
     history : ndarray of int, shape (n_scored,)
         Training events of each user.
     popularity : ndarray of int, shape (n_items,)
-        Training events of each item.
+        Training events of each of the model's items; 0 for items placed by their features.
     """
 
     users: Array
@@ -67,6 +70,7 @@ def try_out(
     train: Interactions,
     test: Interactions,
     count: int,
+    items: Vocabulary | None = None,
 ) -> Trial:
     """Recommend to every user who has events in both sets.
 
@@ -74,10 +78,13 @@ def try_out(
     ----------
     recommend : callable
         ``recommend(users, count)`` answers, for positions in ``train.users``, positions in
-        ``train.items``, shape (n_users, count), best first, ``-1`` where a list is shorter.
+        `items`, shape (n_users, count), best first, ``-1`` where a list is shorter.
     count : int
         Length of the lists.
+    items : Vocabulary, optional
+        What the model can recommend; without it the training items.
     """
+    items = train.items if items is None else items
     known = train.users.indices(test.users.ids)[test.user]
     scored = np.unique(known[known >= 0])
     inside = known >= 0
@@ -85,16 +92,48 @@ def try_out(
     # Pairs are made distinct by ids of the test set, so that two unknown items stay two.
     pairs = np.unique(row * max(len(test.items), 1) + test.item[inside])
     row, own = np.divmod(pairs, max(len(test.items), 1))
+    trained = items.indices(train.items.ids)[train.item]
     return Trial(
         users=train.users.ids[scored],
         users_in_test=len(np.unique(test.user)),
         lists=recommend(scored, count),
         row=row,
-        item=train.items.indices(test.items.ids)[own],
+        item=items.indices(test.items.ids)[own],
         relevant=np.bincount(row, minlength=len(scored)),
         history=np.bincount(train.user, minlength=len(train.users))[scored],
-        popularity=np.bincount(train.item, minlength=len(train.items)),
+        popularity=np.bincount(trained[trained >= 0], minlength=len(items)),
     )
+
+
+def recommending(model: SARRecommender, train: Interactions) -> Callable[[Array, int], Array]:
+    """What `try_out` asks: lists from whole training histories, as `model` recommends.
+
+    Users' events are those of `train`, not the latest few that the model keeps. An event weighs
+    1, or what the data says when the model was trained with `event_weights`.
+    """
+    histories = latest_events(train, kept=max(len(train), 1))
+    row = model.items.indices(train.items.ids)
+
+    def recommend(users: Array, count: int) -> Array:
+        lists = np.full((len(users), count), -1, np.int32)
+        for place, user in enumerate(users.tolist()):
+            part = slice(histories.offsets[user], histories.offsets[user + 1])
+            weight = histories.weight[part].astype(np.float64)
+            if not model.parameters.event_weights:
+                weight[:] = 1
+            used = Events(row[histories.item[part]], histories.time[part], weight)
+            rows, _ = model.rank(used, _weights(model, used), count)
+            lists[place, : len(rows)] = rows
+        return lists
+
+    return recommend
+
+
+def _weights(model: SARRecommender, used: Events) -> npt.NDArray[np.float64]:
+    if not model.parameters.enable_user_affinity:
+        return np.ones(len(used))
+    reference = reference_time(model.latest, used, model.latest)
+    return affinity(used, reference, model.parameters.decay_period_in_days)
 
 
 # --- what the Product Recommendations API reports -------------------------------------------------
@@ -149,13 +188,15 @@ def diversity(trial: Trial, count: int = API_LIST) -> Diversity | None:
     """The API's diversity over the first `count` of each list; None when nobody could be scored.
 
     Training items stand in rising order of their events, ties by id. The one at place n of N,
-    from 0, has percentile ``100·n/N``; the last bucket includes 100.
+    from 0, has percentile ``100·n/N``; the last bucket includes 100. Items without training
+    events count as the least popular.
     """
     if not len(trial.users):
         return None
-    size = len(trial.popularity)
-    place = np.empty(size, np.int64)
-    place[np.lexsort((np.arange(size), trial.popularity))] = np.arange(size)
+    size = int((trial.popularity > 0).sum())
+    place = np.empty(len(trial.popularity), np.int64)
+    place[np.argsort(trial.popularity, kind="stable")] = np.arange(len(place))
+    place = np.maximum(place - (len(place) - size), 0)
     shown = trial.lists[:, :count]
     shown = shown[shown >= 0]
     # Whole numbers decide the bucket: 100·n ≥ minimum·N has no rounding.
@@ -200,7 +241,7 @@ def intervals(trial: Trial, ks: Sequence[int], rng: np.random.Generator) -> dict
 
 
 def coverage(trial: Trial, k: int) -> float:
-    """Share of the training items that somebody was shown among the first k. 0 to 1."""
+    """Share of the model's items that somebody was shown among the first k. 0 to 1."""
     return metrics.coverage(trial.lists, len(trial.popularity), k)
 
 

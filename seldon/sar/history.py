@@ -62,3 +62,22 @@ def latest_events(interactions: Interactions, kept: int = EVENTS_KEPT) -> Histor
         interactions.time[order],
         interactions.weight[order],
     )
+
+
+def as_interactions(history: History, items: Vocabulary) -> Interactions:
+    """What a model keeps of its users, as events again.
+
+    Parameters
+    ----------
+    items : Vocabulary
+        The model's.
+    """
+    sizes = np.diff(history.offsets)
+    return Interactions(
+        history.users,
+        items,
+        np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        history.item,
+        history.time,
+        history.weight,
+    )

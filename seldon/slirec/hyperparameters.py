@@ -24,7 +24,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "init_value": 0.01,
         "dropout": 0.3,
         "learning_rate": 0.001,
-        "epochs": 10,
         "candidate_category": "event",
     },
     "mended": {
@@ -38,7 +37,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "init_value": 0.1,
         "dropout": 0.1,
         "learning_rate": 0.003,
-        "epochs": 3,
         "candidate_category": "mixed",
     },
 }
@@ -124,7 +122,7 @@ class Hyperparameters:
     max_seq_length: int = 50
     min_seq_length: int = 1
     init_value: float = 0.1
-    epochs: int = 3
+    epochs: int = 10
     batch_size: int = 400
     learning_rate: float = 0.003
     max_grad_norm: float = 0.0

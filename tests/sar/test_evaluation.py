@@ -98,6 +98,22 @@ def test_equal_popularity_goes_by_id():
     assert [b.percentage for b in found.buckets] == [50, 50, 0]
 
 
+def test_items_placed_by_features_are_the_least_popular():
+    found = diversity(recommended({0: 1, 1: 1, 9: 2}, np.array([0, 0, *range(1, 9)])))
+    assert [b.percentage for b in found.buckets] == [100, 0, 0]
+    assert found.unique_items_in_train_set == 8
+
+
+def test_an_item_the_model_knows_from_features_alone_can_be_hit():
+    train, test = events([("a", "x")]), events([("a", "new")])
+    items = Vocabulary(["x", "new"])
+    trial = try_out(
+        lambda users, n: np.full((len(users), n), items.indices(["new"])), train, test, 1, items
+    )
+    assert trial.hits.tolist() == [[True]]
+    assert trial.popularity.tolist() == [0, 1]
+
+
 def test_nobody_to_score():
     train, test = events([("a", "x")]), events([("b", "x")])
     trial = try_out(listing({}, train), train, test, 5)

@@ -1,0 +1,180 @@
+"""`train`, `recommend`, `similar`, `explain`, `rollback` of `python -m seldon.sar`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seldon.base import save_recommender
+from seldon.errors import InvalidParameter
+from seldon.reading import ParsingReport
+from seldon.sar.inputs import catalog_of, memory_of, parameters_of, read_events
+from seldon.sar.judgement import judged, kept, sar_model
+from seldon.sar.model import SARRecommender
+from seldon.sar.terminal import note, print_json, stage_bars, table
+from seldon.sar.training import train
+from seldon.versions import VERSIONS, rollback
+
+# --- train ---------------------------------------------------------------------------------------
+
+
+def train_command(options: Namespace) -> None:
+    parameters = parameters_of(options)
+    _check_output(options.output)
+    catalog = catalog_of(options)
+    filtering = parameters.enable_cold_item_placement and catalog is not None
+    known = catalog[0].items if filtering and catalog is not None else None
+    events, usage_report = read_events(options.usage, options, "reading", known)
+    listed = catalog[0] if catalog else None
+    with stage_bars(shown=False if options.json else None) as told:
+        model, statistics = train(events, listed, parameters, told, memory=memory_of(options))
+    metadata: dict[str, Any] = {
+        "trained": datetime.now(UTC).isoformat(timespec="seconds"),
+        "usage": _told(usage_report),
+        "catalog": _told(catalog[1]) if catalog else None,
+    }
+    if options.evaluation is not None:
+        test, _ = read_events(options.evaluation, options, "reading test")
+        _, found = judged(model, events, test, (5, 10), np.random.default_rng(0), options.json)
+        metadata["evaluation"] = kept(found, test)
+    save_recommender(model, options.output, metadata)
+    summary = {
+        "model": options.output,
+        "events": statistics.events,
+        "users": statistics.users,
+        "items": statistics.usage_items,
+        "similarities": len(model.similarity.columns),
+        "bytes": sum(file.stat().st_size for file in Path(options.output).iterdir()),
+        "seconds": {stage: round(s, 3) for stage, s in statistics.durations.items()},
+    }
+    if options.json:
+        print_json({**summary, "parameters": parameters.to_dict(), **metadata})
+        return
+    seconds = {f"seconds {stage}": s for stage, s in statistics.durations.items()}
+    summary.pop("seconds")
+    print(table({**summary, **seconds, **metadata.get("evaluation", {}).get("values", {})}))
+
+
+def _check_output(output: str) -> None:
+    if (Path(output) / VERSIONS).is_dir():
+        raise InvalidParameter(
+            f"--output {output} is a home of versions; train into another folder, then: "
+            f"promote --model FOLDER --to {output}"
+        )
+
+
+def _told(report: ParsingReport) -> dict[str, Any]:
+    """A parsing report as kept in the manifest."""
+    return {
+        "lines": report.total_lines,
+        "accepted": report.successful_lines,
+        "errors": {
+            error.error: {"count": error.count, "first": f"{e.file}:{e.line}"}
+            for error in report.errors
+            for e in error.samples[:1]
+        },
+    }
+
+
+# --- ask a model ---------------------------------------------------------------------------------
+
+
+def recommend_command(options: Namespace) -> None:
+    model = sar_model(options.model)
+    _check_asked(model, options)
+    _print_scored(model.recommend_items(options.item, options.user, options.count), options)
+
+
+def similar_command(options: Namespace) -> None:
+    model = sar_model(options.model)
+    _note_unknown(model, [options.item])
+    _print_scored(model.similar_items(options.item, options.count), options)
+
+
+def explain_command(options: Namespace) -> None:
+    model = sar_model(options.model)
+    _check_asked(model, options)
+    targets = [options.target] if options.target is not None else None
+    if targets is None:
+        listed = model.recommend_items(options.item, options.user, options.count)
+        targets = [item for item, _ in listed]
+    explained = []
+    for target in targets:
+        parts = model.explain(target, options.item, options.user)
+        explained.append(
+            {
+                "item": target,
+                "score": sum(part.score for part in parts),
+                "because": [
+                    {
+                        "item": part.item,
+                        "score": part.score,
+                        "affinity": part.affinity,
+                        "similarity": part.similarity,
+                        "time": datetime.fromtimestamp(part.time, UTC).isoformat(),
+                        "stored": part.from_history,
+                    }
+                    for part in parts
+                ],
+            }
+        )
+    if options.json:
+        print_json(explained)
+        return
+    for each in explained:
+        print(f"{each['item']}: {each['score']:.6g}")
+        rows = [
+            (p["item"], p["score"], p["affinity"], p["similarity"], p["time"])
+            for p in each["because"]
+        ]
+        head = ("because of", "adds", "affinity", "similarity", "taken")
+        print(table(rows, head) if rows else "nothing they took is similar: a popular item")
+        print()
+
+
+def _check_asked(model: SARRecommender, options: Namespace) -> None:
+    if options.user is None and not options.item:
+        raise InvalidParameter("for whom? give --user ID, or --item ID for what they just took")
+    if options.user is not None and model.history is None:
+        raise InvalidParameter(
+            f"{options.model} keeps no histories, so it cannot be asked for --user; "
+            "train it without --no-user-history, or give --item"
+        )
+    if (
+        options.user is not None
+        and model.history is not None
+        and not model.history.of(options.user)
+    ):
+        note(f"user {options.user!r} is not in the model")
+    _note_unknown(model, options.item)
+
+
+def _note_unknown(model: SARRecommender, items: Sequence[str]) -> None:
+    for item, row in zip(items, model.items.indices(list(items)), strict=True):
+        if row < 0:
+            note(f"item {item!r} is not in the model")
+
+
+def _print_scored(scored: Sequence[tuple[str, float]], options: Namespace) -> None:
+    if options.json:
+        print_json([{"item": item, "score": score} for item, score in scored])
+    elif scored:
+        print(table(scored, ("item", "score")))
+    else:
+        note("nothing to recommend")
+
+
+# --- go back -------------------------------------------------------------------------------------
+
+
+def rollback_command(options: Namespace) -> None:
+    pointer = rollback(options.model)
+    if options.json:
+        print_json({"version": pointer.version, "previous": list(pointer.previous)})
+    else:
+        print(f"version {pointer.version} of {options.model} is current again")
