@@ -13,6 +13,7 @@ from seldon.web import PROBLEM_JSON, problem
 HEAD_END = b"\r\n\r\n"
 FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*)", re.I)
 MAX_HEAD_BYTES = 96 * 1024
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = -1
 
@@ -66,7 +67,11 @@ class Connection:
             self._body_at = end + len(HEAD_END)
             self._needed = self._frame(bytes(self.received[: end + 2]), most_body)
         if self._needed == CHUNKED:
-            end = _end_of_chunks(self.received, self._body_at)
+            try:
+                end = _end_of_chunks(self.received, self._body_at)
+            except ValueError as error:
+                self.refuse(400, str(error), close=True)
+                return False
             if not end and len(self.received) - self._body_at > most_body + MAX_HEAD_BYTES:
                 self._refuse_body(most_body)
             self._needed = end or CHUNKED
@@ -122,13 +127,13 @@ class Connection:
 
 
 def _end_of_chunks(received: bytearray, at: int) -> int:
-    """Where a chunked body ends, 0 while it has not."""
+    """Where a chunked body ends, 0 while it has not; ValueError where it is no such body."""
     while (line_end := received.find(b"\r\n", at)) >= 0:
-        try:
-            size = int(received[at:line_end].partition(b";")[0], 16)
-        except ValueError:
-            return len(received)  # for the parser to refuse
-        if size <= 0:
+        line = CHUNK_SIZE.fullmatch(received, at, line_end)
+        if line is None:
+            raise ValueError("a chunk does not begin with its length in hexadecimal digits")
+        size = int(line[1], 16)
+        if not size:
             if received[line_end + 2 : line_end + 4] == b"\r\n":
                 return line_end + 4
             trailers = received.find(HEAD_END, line_end + 2)

@@ -175,6 +175,7 @@ def test_the_build_sees_what_it_copies():
     for name, rest in dockerfile():
         if name == "COPY" and "--from" not in rest:
             for source in shlex.split(rest)[:-1]:
+                assert (ROOT / source).exists(), source
                 assert any(fnmatch.fnmatch(source, pattern) for pattern in kept), source
 
 
