@@ -50,14 +50,16 @@ def item_similarity(dataset: SequenceDataset, groups: Groups) -> Scores:
 def previous_category(dataset: SequenceDataset, groups: Groups) -> Scores:
     """1 where the candidate's category is that of the event before, else 0."""
     previous = dataset.category[groups.position - 1][:, None]
-    return (groups.category == previous).astype(np.float64)
+    same: Scores = (groups.category == previous).astype(np.float64)
+    return same
 
 
 def similarity_and_category(dataset: SequenceDataset, groups: Groups) -> Scores:
     """Both together; the previous category counts as two standard deviations of similarity."""
     similarity = item_similarity(dataset, groups)
     spread = float(similarity.std()) or 1.0
-    return similarity / spread + 2 * previous_category(dataset, groups)
+    both: Scores = similarity / spread + 2 * previous_category(dataset, groups)
+    return both
 
 
 def _training(dataset: SequenceDataset) -> npt.NDArray[np.int64]:
