@@ -73,7 +73,7 @@ def item_cosine(interactions: Interactions, most: int = 100) -> Neighbours:
         reach = sizes[users]
         column = item[_ranges(by_user[users], reach)]
         row = np.repeat(item[order[by_item[first] : by_item[last]]], reach)
-        key, count = np.unique(row * len(items) + column, return_counts=True)
+        key, count = _counted(row * len(items) + column)
         rows.append(_best(key // len(items), key % len(items), count, occurrences, most))
     row, column, similarity = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     offsets = np.searchsorted(row, np.arange(len(items) + 1))
@@ -134,6 +134,13 @@ def _ranges(starts: Ints, lengths: Ints) -> Ints:
     total = int(ends[-1]) if len(ends) else 0
     within: Ints = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
     return within
+
+
+def _counted(keys: Ints) -> tuple[Ints, Ints]:
+    """Distinct keys, rising, and how often each occurs; `np.unique` takes four times as long."""
+    keys.sort()
+    begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+    return keys[begins], np.diff(begins, append=len(keys))
 
 
 def _best(

@@ -63,11 +63,16 @@ def memcached(port: int | None = None, *options: str) -> Iterator[tuple[subproce
 
 @contextmanager
 def gunicorn(
-    app: str, *options: str, log: Path, env: dict[str, str] | None = None, port: int | None = None
+    app: str,
+    *options: str,
+    log: Path,
+    env: dict[str, str] | None = None,
+    port: int | None = None,
+    seconds: float = 60,
 ) -> Iterator[tuple[subprocess.Popen, int]]:
     """A real gunicorn serving `app` from the checkout; yields the master's process and port.
 
-    What it prints goes to the file `log`. It is ready when its port accepts.
+    What it prints goes to the file `log`. It is ready when its port accepts, `seconds` at most.
     """
     port = port or free_port()
     command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", *options, app]
@@ -77,7 +82,7 @@ def gunicorn(
         )
     try:
         try:
-            wait_for_port(port, process)
+            wait_for_port(port, process, seconds)
         except (RuntimeError, TimeoutError) as error:
             raise RuntimeError(log.read_text(errors="replace")[-4000:]) from error
         yield process, port
