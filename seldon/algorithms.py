@@ -69,7 +69,8 @@ def load_algorithm(
     Raises
     ------
     AlgorithmNotFound
-        No such file, a file that does not import, or one without the function.
+        No such file, a file that does not import, one without the function, or an ``init``
+        that raised.
     """
     if not ALGORITHM_NAME.fullmatch(name):
         raise AlgorithmNotFound(f"RECOMMENDER_ALG={name!r}: a name has only a-z, 0-9 and _")
@@ -203,11 +204,9 @@ def _import(name: str, path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
-        raise AlgorithmNotFound(
-            f"{path} was found but does not import: {type(error).__name__}: {error}"
-        ) from error
+        raise AlgorithmNotFound(f"{path} was found but does not import: {_named(error)}") from error
     return module
 
 
@@ -219,10 +218,12 @@ def _initialise(module: ModuleType, path: Path, mc: object, config: Mapping[str,
         init(mc, config)
     except SeldonError:
         raise
-    except Exception as error:
-        raise AlgorithmNotFound(
-            f"{path}: its init(mc, config) failed: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise AlgorithmNotFound(f"{path}: init(mc, config) raised {_named(error)}") from error
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _extras(function: Callable[..., Any], where: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from seldon.candidates import NO_IDS, Candidates, Ids
 from seldon.scores import top_n
 
+MAX_PAIRS = 1_000_000  # read of one answer: a generator may have no end
 NO_SCORES: npt.NDArray[np.float64] = np.empty(0)
 
 
@@ -99,7 +101,7 @@ def as_arrays(answer: Any, dropped: dict[str, int]) -> tuple[Ids, npt.NDArray[np
             raise UnusableAnswer(
                 f"two arrays of shapes {ids.shape} and {scores.shape}; expected one score an id"
             )
-        if ids.dtype.kind in "iu" and scores.dtype.kind in "fiu":
+        if np.can_cast(ids.dtype, np.int64) and scores.dtype.kind in "fiu":
             return ids.astype(np.int64, copy=False), scores.astype(np.float64, copy=False)
         pairs: Iterable[Any] = zip(ids.tolist(), scores.tolist(), strict=True)
     elif isinstance(answer, Mapping):
@@ -126,7 +128,7 @@ def _from_pairs(
 ) -> tuple[Ids, npt.NDArray[np.float64]]:
     ids: list[int] = []
     scores: list[float] = []
-    for pair in pairs:
+    for pair in itertools.islice(pairs, MAX_PAIRS):
         try:
             item, score = pair
             item = _as_id(item)

@@ -99,7 +99,7 @@ class _Slot(threading.Thread):
         self.done.acquire()
         self.task: tuple[Callable[..., Any], tuple[Any, ...]]
         self.result: Any = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.abandoned = False
         self._finish = finish
 
@@ -109,7 +109,9 @@ class _Slot(threading.Thread):
             function, arguments = self.task
             try:
                 self.result = function(*arguments)
-            except BaseException as error:  # also SystemExit: it must not end the thread
+            except Exception as error:
                 self.error = error
+            except BaseException as error:  # SystemExit must end neither thread nor caller
+                self.error = RuntimeError(repr(error))
             del function, arguments
             self._finish(self)

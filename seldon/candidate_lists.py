@@ -164,10 +164,10 @@ def _json_ids(text: bytes | bytearray, most: int) -> tuple[Ids, bool]:
 def _sorted_distinct(ids: Ids) -> Ids:
     if len(ids) < 2:
         return ids
-    steps = np.diff(ids)
-    if (steps > 0).all():
+    earlier, later = ids[:-1], ids[1:]
+    if (earlier < later).all():
         return ids
-    if (steps < 0).all():  # newest first, as Java writes it
+    if (earlier > later).all():  # newest first, as Java writes it
         return np.ascontiguousarray(ids[::-1])
     ids = np.sort(ids)  # np.unique hashes first, at four times the cost
     return ids[np.concatenate(([True], ids[1:] != ids[:-1]))]

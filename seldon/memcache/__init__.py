@@ -103,7 +103,7 @@ class Memcache:
             try:
                 value = server.fetch(key, known, deadline)
             except ServerBusy:
-                continue
+                break  # the next server was not written to: what it misses is no answer
             except ServerFailed:
                 breaker.failed()
                 continue

@@ -42,7 +42,7 @@ class MetaServer:
         self._address = address
         self._pool_size = pool_size
         self._pid = -1
-        self._pool: queue.Queue[_Connection | None] = queue.Queue()
+        self._pool: queue.LifoQueue[_Connection | None] = queue.LifoQueue()
 
     def fetch(
         self, key: bytes, known: Mapping[int, int], deadline: float
@@ -61,6 +61,7 @@ class MetaServer:
                 return connection.fetch(key, known, deadline)
             except _ClosedByServer:
                 # It closed while idle, for example restarted: one new connection, no failure.
+                connection.close()
                 connection = _Connection(self._address, deadline)
                 return connection.fetch(key, known, deadline)
         except OSError as error:
@@ -76,9 +77,10 @@ class MetaServer:
         finally:
             pool.put(connection)
 
-    def _own_pool(self) -> queue.Queue[_Connection | None]:
+    def _own_pool(self) -> queue.LifoQueue[_Connection | None]:
         if self._pid != os.getpid():
-            pool: queue.Queue[_Connection | None] = queue.Queue()
+            # Last in, first out: the connection that knows most versions is taken first.
+            pool: queue.LifoQueue[_Connection | None] = queue.LifoQueue()
             for _ in range(self._pool_size):
                 pool.put(None)
             self._pool, self._pid = pool, os.getpid()

@@ -138,14 +138,10 @@ def _integer(name: str, value: Any) -> int:
 
 
 def _limit(name: str, value: Any) -> int:
-    # Above the most is cut, however many digits it has.
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) > 19:
-        return MAX_LIMIT
-    try:
-        number = _integer(name, value)
-    except InvalidParameter:
-        number = 0
-    if number < 1:
+    number = value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        number = int(value.lstrip("0")[:5] or 0)  # above the most is cut, of any length
+    if type(number) is not int or number < 1:
         raise _unusable(name, value, f"an integer from 1 to {MAX_LIMIT}")
     return min(number, MAX_LIMIT)
 
@@ -165,6 +161,8 @@ def _id_list(name: str, value: Any) -> list[int]:
         return ids if max(ids) <= HIGH else [_id(name, each) for each in value.split(",")]
     if not isinstance(value, list):
         raise _unusable(name, value, "a list of item ids")
+    if set(map(type, value)) == {int} and min(value) >= 0 and max(value) <= HIGH:
+        return value
     return [_id(name, each) for each in value]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from seldon.operation import metrics
 
 log = logging.getLogger(__name__)
 NOTHING = Answer([], [], {})
+VERSION = re.compile(r"[!-~]{1,64}")
 SHARE = 0.8  # of the time left, for an algorithm that has others after it
 
 
@@ -132,16 +134,15 @@ class RecommendService:
         for position, (algorithm, bulkhead) in enumerate(chain, 1):
             started = time.perf_counter()
             seconds = (deadline - started) * (1 if position == len(chain) else SHARE)
-            own = algorithm.catalogue() if candidates is None else candidates
-            result.candidates = len(own.ids)
             try:
-                answer = bulkhead.call(self._ask, algorithm, query, own, seconds=seconds)
+                answer, version, result.candidates = bulkhead.call(
+                    self._ask, algorithm, query, candidates, seconds=seconds
+                )
             except Exception as error:
                 failures += 1
                 self._trouble(algorithm, error, result)
                 continue
-            result.answer, result.algorithm = answer, algorithm.name
-            result.version = algorithm.version()
+            result.answer, result.algorithm, result.version = answer, algorithm.name, version
             for reason, number in answer.dropped.items():
                 metrics.DROPPED.labels(algorithm.name, reason).inc(number)
             metrics.count_answer(algorithm.name, result.source, time.perf_counter() - started)
@@ -150,8 +151,14 @@ class RecommendService:
         if failures == len(chain):
             raise AlgorithmsFailed(f"no algorithm answered: {'; '.join(result.troubles)}")
 
-    def _ask(self, algorithm: Algorithm, query: RecommendQuery, own: CandidateList) -> Answer:
-        """Runs in the bulkhead: cleaning may run the algorithm's code too, if it yields."""
+    def _ask(
+        self, algorithm: Algorithm, query: RecommendQuery, candidates: CandidateList | None
+    ) -> tuple[Answer, str, int]:
+        """The answer, the algorithm's version and the number of candidates.
+
+        Runs in the bulkhead, all of it: cleaning, too, runs the algorithm's code if it yields.
+        """
+        own = algorithm.catalogue() if candidates is None else candidates
         data_set = Candidates(own, query.exclusion_items)
         extras = {name: getattr(query, name) for name in algorithm.extras}
         answer = algorithm.function(
@@ -162,7 +169,11 @@ class RecommendService:
             query.limit,
             **extras,
         )
-        return clean(answer, data_set, query.limit, self._normalization)
+        cleaned = clean(answer, data_set, query.limit, self._normalization)
+        version = algorithm.version()
+        if not VERSION.fullmatch(version):
+            version = "unnamed"  # it goes into a header
+        return cleaned, version, len(own.ids)
 
     def _trouble(self, algorithm: Algorithm, error: Exception, result: Recommended) -> None:
         if isinstance(error, TookTooLong):
