@@ -14,6 +14,7 @@ import numpy.typing as npt
 from seldon.errors import InvalidData
 from seldon.interactions import Interactions, Vocabulary
 from seldon.reading import Catalog, ParsingReport, read_catalog, read_interactions
+from seldon.sar.cold_items import place_cold_items
 from seldon.sar.counting import Baskets, baskets, count_pairs
 from seldon.sar.history import latest_events
 from seldon.sar.ids import numbered
@@ -132,8 +133,22 @@ def train(
     with stages("Counting"):
         source = baskets(events, parameters.cooccurrence_unit)
     similarity = similarity_of(source, parameters, stages, memory)
+    weights: dict[str, float] = {}
+    if placing is not None and placing.feature_names:
+        with stages("Placing cold items"):
+            placement = place_cold_items(
+                similarity,
+                source.occurrences >= parameters.support_threshold,
+                placing,
+                events.items.indices(placing.items.ids),
+                parameters.similarity_function,
+                cold_to_cold=parameters.enable_cold_to_cold_recommendations,
+                rng=np.random.default_rng(seed),
+            )
+        similarity, weights = placement.similarity, placement.weights
     model = model_of(events, source.occurrences, similarity, parameters)
-    return model, statistics
+    model.feature_weights = weights
+    return model, replace(statistics, feature_weights=weights)
 
 
 CATALOG_FAILED = "Failed to parse catalog file or parsing found no valid items"
