@@ -100,7 +100,7 @@ class Features:
         self._sizes = (values >= 0).sum(axis=2)
 
     def __len__(self) -> int:
-        return self._values.shape[1]
+        return int(self._values.shape[1])
 
     @classmethod
     def of(cls, catalog: Catalog, rows: Longs, n_items: int) -> Features:
