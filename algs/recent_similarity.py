@@ -28,14 +28,14 @@ def get_recommendations(user_id, client, recent, data_set, limit):
     The work follows the recent items and their neighbours, not the candidates: these are only
     looked up, in a mask over the model's items that is made once per candidate list.
     """
-    items, offsets = neighbours.items, neighbours.offsets
-    rows = np.unique(items.indices(recent))
+    items = neighbours.items
+    rows = items.indices(list(set(recent)))
     rows = rows[rows >= 0]
     if not len(rows):
         return {}
-    places = np.concatenate([np.arange(offsets[row], offsets[row + 1]) for row in rows])
-    columns = neighbours.columns[places]
+    parts = [slice(*neighbours.offsets[row : row + 2].tolist()) for row in rows]
+    columns = np.concatenate([neighbours.columns[part] for part in parts])
+    similarity = np.concatenate([neighbours.similarity[part] for part in parts])
     allowed = data_set.mask(items)[columns]
-    columns, similarity = columns[allowed], neighbours.similarity[places[allowed]]
-    found, position = np.unique(columns, return_inverse=True)
-    return top_n(items.ids[found], np.bincount(position, similarity, len(found)), limit)
+    found, position = np.unique(columns[allowed], return_inverse=True)
+    return top_n(items.ids[found], np.bincount(position, similarity[allowed]), limit)

@@ -169,18 +169,24 @@ def _best(
     most = limit + 32
     while True:
         best, best_scores = top_n(ids, scores, most) if len(ids) else (NO_IDS, NO_SCORES)
-        allowed = candidates.holds(best)
-        once = np.zeros(len(best), np.bool_)
-        once[np.unique(best, return_index=True)[1]] = True
-        kept = allowed & once
+        kept = allowed = candidates.holds(best)
+        if len(set(best.tolist())) < len(best):
+            kept = allowed & _firsts(best)
         if kept.sum() >= limit or len(best) == len(ids):
             break
         most *= 8
     if not kept.all():
         _count(dropped, "not a candidate", int((~allowed).sum()))
-        _count(dropped, "answered twice", int((allowed & ~once).sum()))
+        _count(dropped, "answered twice", int((allowed & ~kept).sum()))
         best, best_scores = best[kept], best_scores[kept]
     return best[:limit], np.asarray(best_scores[:limit], np.float64)
+
+
+def _firsts(ids: Ids) -> npt.NDArray[np.bool_]:
+    """Which entries are the first of their id."""
+    first = np.zeros(len(ids), np.bool_)
+    first[np.unique(ids, return_index=True)[1]] = True
+    return first
 
 
 def _count(dropped: dict[str, int], reason: str, number: int) -> None:

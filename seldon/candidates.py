@@ -64,7 +64,7 @@ class Candidates(Set[int]):
 
     def __init__(self, candidates: CandidateList, exclusions: npt.ArrayLike = ()) -> None:
         self._list = candidates
-        excluded = np.unique(np.asarray(exclusions, np.int64))
+        excluded = np.array(sorted(set(np.asarray(exclusions, np.int64).tolist())), np.int64)
         self._removed = _positions(candidates.ids, excluded)
         self._excluded = excluded
         self._set: set[int] | None = None
@@ -104,14 +104,9 @@ class Candidates(Set[int]):
 
     def holds(self, ids: Ids) -> npt.NDArray[np.bool_]:
         """Which of `ids` are candidates; shape of `ids`."""
-        full = self._list.ids
-        if not len(full):
-            return np.zeros(ids.shape, np.bool_)
-        found = np.searchsorted(full, ids)
-        found[found == len(full)] = 0
-        inside: npt.NDArray[np.bool_] = full[found] == ids
+        inside = _are_in(self._list.ids, ids)
         if len(self._removed):
-            inside &= ~np.isin(ids, self._excluded)
+            inside &= ~_are_in(self._excluded, ids)
         return inside
 
     def __contains__(self, item: object) -> bool:
@@ -146,11 +141,21 @@ class Candidates(Set[int]):
         return getattr(self._set, name)
 
 
-def _positions(ids: Ids, wanted: Ids) -> npt.NDArray[np.intp]:
+def _positions(ids: Ids, wanted: Ids) -> npt.NDArray[np.int64]:
     """Where the sorted `wanted` stand in the sorted `ids`; those that do not are left out."""
     if not len(ids) or not len(wanted):
-        return np.empty(0, np.intp)
-    found = np.searchsorted(ids, wanted)
+        return NO_IDS
+    found: Ids = ids.searchsorted(wanted)
     found[found == len(ids)] = 0
-    present: npt.NDArray[np.intp] = found[ids[found] == wanted]
-    return present
+    there: Ids = found[ids[found] == wanted]
+    return there
+
+
+def _are_in(ids: Ids, wanted: Ids) -> npt.NDArray[np.bool_]:
+    """Which of `wanted` are in the sorted `ids`."""
+    if not len(ids):
+        return np.zeros(wanted.shape, np.bool_)
+    found = ids.searchsorted(wanted)
+    found[found == len(ids)] = 0
+    inside: npt.NDArray[np.bool_] = ids[found] == wanted
+    return inside

@@ -110,7 +110,7 @@ def _seconds(values: pd.Series[Any]) -> npt.NDArray[np.float64]:
     if pd.api.types.is_numeric_dtype(values):
         numbers = values.to_numpy(float)
         return np.where(abs(numbers) >= 1e11, numbers / 1000, numbers)
-    moments = pd.to_datetime(values, utc=True, errors="coerce")
+    moments = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
     ticks = moments.dt.as_unit("us").astype("int64").to_numpy(float)
     return np.where(moments.isna(), np.nan, ticks / 1e6)
 

@@ -29,27 +29,24 @@ PAIRS_PER_BLOCK = 4_000_000
 
 @dataclass(frozen=True)
 class Baskets:
-    """Distinct items that occurred together.
+    """Which baskets hold which item.
 
     Attributes
     ----------
-    offsets : ndarray of int64, shape (n_baskets + 1,)
-    items : ndarray of int32, shape (n_places,)
-        Sorted and distinct within a basket.
-    n_items : int
+    offsets : ndarray of int64, shape (n_items + 1,)
+    owners : ndarray of int32, shape (n_places,)
+        For each item the distinct baskets that hold it.
+    n_baskets : int
     """
 
     offsets: Longs
-    items: Ints
-    n_items: int
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
+    owners: Ints
+    n_baskets: int
 
     @property
     def occurrences(self) -> Longs:
         """Baskets that hold each item, shape (n_items,)."""
-        return np.bincount(self.items, minlength=self.n_items).astype(np.int64)
+        return np.diff(self.offsets)
 
 
 def baskets(interactions: Interactions, unit: CooccurrenceUnit) -> Baskets:
@@ -57,9 +54,9 @@ def baskets(interactions: Interactions, unit: CooccurrenceUnit) -> Baskets:
     owner, n_owners = interactions.user, len(interactions.users)
     if unit == "Timestamp":
         owner, n_owners = _visits(interactions)
-    offsets, items = kernels.group_by(owner, interactions.item, n_owners)
-    kept = kernels.sort_distinct(offsets, items)
-    return Baskets(kept, items[: kept[-1]], len(interactions.items))
+    n_items = len(interactions.items)
+    offsets, owners = kernels.distinct_by_item(interactions.item, owner, n_items, n_owners)
+    return Baskets(offsets, owners, n_owners)
 
 
 def _visits(interactions: Interactions) -> tuple[Ints, int]:
@@ -124,20 +121,18 @@ class ByPopularity:
     """
 
     def __init__(self, source: Baskets) -> None:
-        occurrences = source.occurrences
-        self.order = np.argsort(-occurrences, kind="stable").astype(np.int32)
-        self.occurrences = occurrences[self.order]
-        number = np.empty(source.n_items, np.int32)
-        number[self.order] = np.arange(source.n_items, dtype=np.int32)
-        self._items = number[source.items]
-        kernels.sort_distinct(source.offsets, self._items)
-        places = np.int32 if len(self._items) < 2**31 else np.int64
-        self._begins = np.empty(len(self._items), places)
-        self._ends = np.empty(len(self._items), places)
-        self._starts = kernels.places_by_item(
-            source.offsets, self._items, source.n_items, self._begins, self._ends
-        )
-        self.work: Longs = kernels.row_work(self._starts, self._begins, self._ends)
+        self.order = np.argsort(-source.occurrences, kind="stable").astype(np.int32)
+        self.occurrences = source.occurrences[self.order]
+        places = np.int32 if len(source.owners) < 2**31 else np.int64
+        self._items = np.empty(len(source.owners), np.int32)
+        self._begins = np.empty(len(source.owners), places)
+        self._ends = np.empty(len(source.owners), places)
+        starts, work = kernels.arrange(
+            self.order, source.offsets, source.owners, source.n_baskets,
+            self._items, self._begins, self._ends,
+        )  # fmt: skip
+        self._starts: Longs = starts
+        self.work: Longs = work
 
     @property
     def bounds(self) -> Longs:
@@ -148,8 +143,8 @@ class ByPopularity:
         """Count the rows first ≤ row < last."""
         sizes = np.zeros(last - first, np.int64)
         filled = kernels.count_rows(
-            first, last, self._starts, self._begins, self._ends, self._items, threshold,
-            scratch.tally, scratch.seen, sizes, scratch.columns, scratch.counts,
+            first, last, self._starts, self._begins, self._ends, self._items, self.work,
+            threshold, scratch.tally, scratch.seen, sizes, scratch.columns, scratch.counts,
         )  # fmt: skip
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         return Block(
@@ -241,8 +236,9 @@ def count_pairs(
         if memory is not None and pairs * BYTES_PER_PAIR > memory:
             raise TooLarge(
                 f"{pairs:,} pairs after {block.first + len(block.offsets) - 1:,} of "
-                f"{source.n_items:,} items need more than the {memory / 2**30:.1f} GiB there are; "
-                "raise the support threshold, or keep only some neighbours of each item"
+                f"{len(source.occurrences):,} items need more than the "
+                f"{memory / 2**30:.1f} GiB there are; raise the support threshold, "
+                "or keep only some neighbours of each item"
             )
     sizes = [np.diff(block.offsets) for block in blocks]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([*sizes, np.empty(0, np.int64)]))])

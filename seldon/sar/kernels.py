@@ -25,66 +25,65 @@ def compiled(function: Kernel) -> Kernel:
 
 
 @compiled
-def group_by(key: Any, value: Any, size: int) -> Any:
-    """Values by key, in their order: offsets of shape (size + 1,), and the values."""
-    offsets = np.zeros(size + 1, np.int64)
-    for k in key:
-        offsets[k + 1] += 1
-    for k in range(size):
-        offsets[k + 1] += offsets[k]
-    place = offsets[:-1].copy()
-    grouped = np.empty(len(value), value.dtype)
-    for n in range(len(key)):
-        grouped[place[key[n]]] = value[n]
-        place[key[n]] += 1
-    return offsets, grouped
+def distinct_by_item(item: Any, owner: Any, n_items: int, n_owners: int) -> Any:
+    """The distinct owners of each item's events: offsets of shape (n_items + 1,), and owners."""
+    offsets = np.zeros(n_items + 1, np.int64)
+    for n in item:
+        offsets[n + 1] += 1
+    for n in range(n_items):
+        offsets[n + 1] += offsets[n]
+    cursor = offsets[:-1].copy()
+    owners = np.empty(len(owner), np.int32)
+    for n in range(len(item)):
+        owners[cursor[item[n]]] = owner[n]
+        cursor[item[n]] += 1
+    last = np.full(n_owners, -1, np.int32)
+    kept = 0
+    start = 0
+    for n in range(n_items):
+        end = offsets[n + 1]
+        for at in range(start, end):
+            if last[owners[at]] != n:
+                last[owners[at]] = n
+                owners[kept] = owners[at]
+                kept += 1
+        start = end
+        offsets[n + 1] = kept
+    return offsets, owners[:kept]
 
 
 @compiled
-def sort_distinct(offsets: Any, values: Any) -> Any:
-    """Each group sorted, repeats removed, in place; returns the new offsets."""
-    kept = np.zeros(len(offsets), np.int64)
-    end = 0
-    for group in range(len(offsets) - 1):
-        part = np.sort(values[offsets[group] : offsets[group + 1]])
-        for n in range(len(part)):
-            if n == 0 or part[n] != part[n - 1]:
-                values[end] = part[n]
-                end += 1
-        kept[group + 1] = end
-    return kept
+def arrange(
+    order: Any, offsets: Any, owners: Any, n_owners: int, items: Any, begins: Any, ends: Any
+) -> Any:
+    """Baskets with their items in `order`, and where each item stands in them.
 
-
-@compiled
-def places_by_item(offsets: Any, items: Any, n_items: int, begins: Any, ends: Any) -> Any:
-    """Where each item stands in the baskets.
-
-    Fills `begins` and `ends`, shape (n_places,): for each of an item's places the beginning of
-    its basket, and the place itself. Returns their offsets by item, shape (n_items + 1,).
+    Fills, all of the shape of `owners`: `items`, basket after basket, the places of items in
+    `order`; and, item after item in that order, `begins` and `ends`, the beginning of each of
+    its baskets and its own place in it. Returns the offsets of the latter, and for each item
+    the sum of its ``ends - begins``.
     """
-    starts = np.zeros(n_items + 1, np.int64)
-    for item in items:
-        starts[item + 1] += 1
-    for item in range(n_items):
-        starts[item + 1] += starts[item]
-    cursor = starts[:-1].copy()
-    for basket in range(len(offsets) - 1):
-        for place in range(offsets[basket], offsets[basket + 1]):
-            at = cursor[items[place]]
-            begins[at] = offsets[basket]
-            ends[at] = place
-            cursor[items[place]] += 1
-    return starts
-
-
-@compiled
-def row_work(starts: Any, begins: Any, ends: Any) -> Any:
-    """Pairs met while counting each item's row, shape (n_items,)."""
-    work = np.zeros(len(starts) - 1, np.int64)
-    for item in range(len(work)):
-        for at in range(starts[item], starts[item + 1]):
-            work[item] += ends[at] - begins[at]
-    return work
+    n = len(order)
+    begin = np.zeros(n_owners + 1, np.int64)
+    for owner in owners:
+        begin[owner + 1] += 1
+    for owner in range(n_owners):
+        begin[owner + 1] += begin[owner]
+    cursor = begin[:-1].copy()
+    starts = np.zeros(n + 1, np.int64)
+    work = np.zeros(n, np.int64)
+    at = 0
+    for place in range(n):
+        for source in range(offsets[order[place]], offsets[order[place] + 1]):
+            owner = owners[source]
+            items[cursor[owner]] = place
+            begins[at] = begin[owner]
+            ends[at] = cursor[owner]
+            work[place] += cursor[owner] - begin[owner]
+            cursor[owner] += 1
+            at += 1
+        starts[place + 1] = at
+    return starts, work
 
 
 @compiled
@@ -95,6 +94,7 @@ def count_rows(
     begins: Any,
     ends: Any,
     items: Any,
+    work: Any,
     threshold: int,
     tally: Any,
     seen: Any,
@@ -106,16 +106,13 @@ def count_rows(
 
     Items are numbered by falling popularity, so that the tally of a row is a short stretch
     whose beginning is hit most. Pairs under the threshold are left out. `tally` (all zero) and
-    `seen` are scratch, `sizes` takes the pairs of each row, `columns` and `counts` the pairs,
-    columns rising. Returns the number of pairs.
+    `seen` are scratch, `sizes` takes the pairs of each row, `columns` and `counts` the pairs.
+    Returns the number of pairs.
     """
     filled = 0
     for row in range(first, last):
         before = filled
-        met = 0
-        for at in range(starts[row], starts[row + 1]):
-            met += ends[at] - begins[at]
-        if met * 4 < row:
+        if work[row] * 4 < row:
             n_seen = 0
             for at in range(starts[row], starts[row + 1]):
                 for place in range(begins[at], ends[at]):
@@ -124,8 +121,8 @@ def count_rows(
                         seen[n_seen] = item
                         n_seen += 1
                     tally[item] += 1
-            found = np.sort(seen[:n_seen])
-            for item in found:
+            for n in range(n_seen):
+                item = seen[n]
                 if tally[item] >= threshold:
                     columns[filled] = item
                     counts[filled] = tally[item]
@@ -311,7 +308,7 @@ def insert(
 
 @compiled
 def listed(sizes: Any, best: Any, best_item: Any, diagonal: Any) -> Any:
-    """The lists of best neighbours, and the diagonal, as rows with rising columns."""
+    """The lists of best neighbours, and the diagonal, as rows: offsets, columns, values."""
     n = len(sizes)
     offsets = np.zeros(n + 1, np.int64)
     for row in range(n):
@@ -320,13 +317,31 @@ def listed(sizes: Any, best: Any, best_item: Any, diagonal: Any) -> Any:
     values = np.empty(offsets[n], np.float64)
     for row in range(n):
         start = offsets[row]
-        for at, place in enumerate(np.argsort(best_item[row, : sizes[row]])):
-            columns[start + at] = best_item[row, place]
-            values[start + at] = best[row, place]
+        for at in range(sizes[row]):
+            columns[start + at] = best_item[row, at]
+            values[start + at] = best[row, at]
         if diagonal[row] > 0:
-            at = offsets[row + 1] - 1
-            while at > start and columns[at - 1] > row:
-                columns[at], values[at] = columns[at - 1], values[at - 1]
-                at -= 1
-            columns[at], values[at] = row, diagonal[row]
+            columns[offsets[row + 1] - 1] = row
+            values[offsets[row + 1] - 1] = diagonal[row]
     return offsets, columns, values
+
+
+@compiled
+def transposed(offsets: Any, columns: Any, values: Any) -> Any:
+    """Rows to columns; the new columns rise, so doing it twice sorts each row."""
+    n = len(offsets) - 1
+    turned = np.zeros(n + 1, np.int64)
+    for column in columns:
+        turned[column + 1] += 1
+    for row in range(n):
+        turned[row + 1] += turned[row]
+    cursor = turned[:-1].copy()
+    out_columns = np.empty(len(columns), np.int32)
+    out_values = np.empty(len(columns), np.float64)
+    for row in range(n):
+        for at in range(offsets[row], offsets[row + 1]):
+            place = cursor[columns[at]]
+            out_columns[place] = row
+            out_values[place] = values[at]
+            cursor[columns[at]] += 1
+    return turned, out_columns, out_values

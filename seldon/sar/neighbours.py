@@ -59,7 +59,7 @@ def nearest_neighbours(
     """`item_similarity` of the best few, straight from baskets: counts are never all in memory."""
     prepared = ByPopularity(source)
     code = FUNCTIONS.index(function)
-    lists = _Lists(source.n_items, neighbours)
+    lists = _Lists(len(source.occurrences), neighbours)
 
     def take(block: Block) -> None:
         values = kernels.pair_values(
@@ -113,4 +113,5 @@ class _Lists:
             )  # fmt: skip
 
     def similarity(self, diagonal: Floats) -> Similarity:
-        return Similarity(*kernels.listed(self._sizes, self._best, self._items, diagonal))
+        listed = kernels.listed(self._sizes, self._best, self._items, diagonal)
+        return Similarity(*kernels.transposed(*kernels.transposed(*listed)))

@@ -24,6 +24,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "init_value": 0.01,
         "dropout": 0.3,
         "learning_rate": 0.001,
+        "epochs": 10,
         "candidate_category": "event",
     },
     "mended": {
@@ -37,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "init_value": 0.1,
         "dropout": 0.1,
         "learning_rate": 0.003,
+        "epochs": 3,
         "candidate_category": "mixed",
     },
 }
@@ -122,7 +124,7 @@ class Hyperparameters:
     max_seq_length: int = 50
     min_seq_length: int = 1
     init_value: float = 0.1
-    epochs: int = 10
+    epochs: int = 3
     batch_size: int = 400
     learning_rate: float = 0.003
     max_grad_norm: float = 0.0

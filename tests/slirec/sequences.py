@@ -5,7 +5,7 @@ import numpy as np
 from seldon.slirec.events import Events
 
 
-def chained_events(predictability, *, users=40, length=40, items=12, seed=0):
+def chained_events(predictability, *, users=40, length=40, items=12, seed=0, prefix="i"):
     """Item n is followed by item n + 1 with probability `predictability`, else by any.
 
     Categories are the halves of the items; times a day apart.
@@ -19,7 +19,7 @@ def chained_events(predictability, *, users=40, length=40, items=12, seed=0):
             follows, (item[:, step - 1] + 1) % items, rng.integers(0, items, users)
         )
     user = np.repeat([f"u{n}" for n in range(users)], length)
-    names = np.array([f"i{n}" for n in range(items)])
+    names = np.array([f"{prefix}{n}" for n in range(items)])
     categories = np.where(np.arange(items) < items // 2, "low", "high")
     time = np.tile(np.arange(length) * 86_400 + 1_700_000_000, users)
     return Events(user, names[item.ravel()], categories[item.ravel()], time)

@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra slirec is not installed")
 
+torch.set_num_threads(1)  # more only wait for each other at this size
+
 from seldon import metrics  # noqa: E402
 from seldon.errors import InvalidModel, InvalidParameter, ModelNotFound  # noqa: E402
 from seldon.slirec.checkpoints import load_network  # noqa: E402
@@ -17,14 +19,6 @@ from seldon.slirec.dataset import save_dataset, split  # noqa: E402
 from seldon.slirec.training import TrainingDiverged, scores, train  # noqa: E402
 from tests.slirec.sequences import chained_events  # noqa: E402
 from tests.slirec.small import small  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def group_auc(network, dataset):

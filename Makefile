@@ -1,0 +1,50 @@
+# make run: set up, train on a sample, serve, show a call and its answer, stay up.
+# make test: set up and run every test.   make check: the fast ones, lint and types.
+# Another Python: make run PYTHON=python3.13
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+BIN := .venv/bin
+EXTRAS := train,predict,xgboost,grpc,zookeeper,slirec,mlflow,shopify,s3,postgres,parquet,spark
+
+.PHONY: run test check format clean
+
+run: .venv/run
+	@deploy/install-packages memcached || echo "going on without memcached, in catalogue mode"
+	@$(BIN)/python examples/quickstart.py
+
+test: .venv/test
+	@deploy/install-packages memcached nginx-light wrk chromium chromium-driver zookeeper postgresql default-jre-headless
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not service and not slow"
+
+format: .venv/test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv var build dist
+
+# pylibmc has wheels up to Python 3.11; for later ones it is compiled here.
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed; $(PYTHON) is {v[0]}.{v[1]}")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || deploy/install-packages python3-venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] > (3, 11))' || deploy/install-packages build-essential python3-dev libmemcached-dev zlib1g-dev
+	$(PYTHON) -m venv .venv
+
+.venv/run: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	@touch $@
+
+.venv/test: .venv/bin/python requirements.txt requirements-dev.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e '.[$(EXTRAS)]'
+	@touch $@
