@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from seldon.algorithms import Algorithm, from_live_model, from_recommender
 from seldon.config import server_list, settings
@@ -97,7 +97,7 @@ class Microservices:
         pipeline = wrapper.load_pipeline(pipeline_folder, trusted=self._trusted)
         predictor = Predictor(pipeline, model_name)
         app, values, _ = _web_app("predict")
-        app.register_blueprint(create_blueprint(predictor, wire, *_limits(values)))
+        _mount(app, create_blueprint(predictor, wire, *_limits(values)))
         _declare(
             app, model_name, seldon_pipeline_wrapper=wrapper, seldon_pipeline=pipeline,
             seldon_model_name=model_name,
@@ -146,7 +146,7 @@ class Microservices:
         wrapper = ExtensionWrapper(**self._credentials)
         extension = wrapper.load_extension(extension_folder, trusted=self._trusted)
         app, values, _ = _web_app("extension")
-        app.register_blueprint(create_blueprint(extension, *_limits(values)))
+        _mount(app, create_blueprint(extension, *_limits(values)))
         _declare(
             app, type(extension).__name__, seldon_extension_wrapper=wrapper,
             seldon_extension=extension,
@@ -174,6 +174,12 @@ def _web_app(name: str, **overrides: Any) -> tuple[Flask, dict[str, Any], Reques
 
 def _limits(values: dict[str, Any]) -> tuple[int, int]:
     return values["MAX_QUERY_BYTES"], values["MAX_BODY_BYTES"]
+
+
+def _mount(app: Flask, blueprint: Blueprint) -> None:
+    app.register_blueprint(blueprint)
+    # `seldon.worker` refuses a long body before the app sees it; here too that is 400.
+    app.config["TOO_LONG_STATUS"] = 400
 
 
 def _declare(app: Flask, model_name: str, **config: Any) -> None:

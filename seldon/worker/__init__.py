@@ -50,6 +50,7 @@ class EventWorker(Worker):  # type: ignore[misc]
             sys.exit("this worker speaks no TLS; end it in a proxy, or use: gunicorn -k gthread")
         config = getattr(self.wsgi, "config", {})
         self._most_body: int = config.get("MAX_BODY_BYTES", 2**20)
+        self._too_long: int = config.get("TOO_LONG_STATUS", 413)
         self._most_waiting: int = config.get("MAX_WAITING", 64)
         self._drain_seconds: float = config.get("DRAIN_SECONDS", 0)
         self._settings = _Fixed(self.cfg)
@@ -141,7 +142,7 @@ class EventWorker(Worker):  # type: ignore[misc]
                 client.setblocking(False)
                 if client.family != socket.AF_UNIX:
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection = Connection(client, address, self._names[listener])
+                connection = Connection(client, address, self._names[listener], self._too_long)
                 self._connections.add(connection)
                 self._poll.register(client, READ, connection)
         if len(self._connections) >= self._settings.worker_connections:

@@ -33,10 +33,13 @@ class Connection:
         All is sent; only the client's last bytes are awaited.
     """
 
-    def __init__(self, client: socket.socket, address: Any, server: Any) -> None:
+    def __init__(
+        self, client: socket.socket, address: Any, server: Any, too_long: int = 413
+    ) -> None:
         self.socket = client
         self.address = address or ("", 0)  # a unix socket has none
         self.server = server
+        self.too_long = too_long  # the status of a body that is
         self.received = bytearray()
         self.outgoing = bytearray()
         self.since = time.monotonic()
@@ -113,7 +116,9 @@ class Connection:
         return CHUNKED if chunked else self._body_at + length
 
     def _refuse_body(self, most_body: int) -> None:
-        self.refuse(413, f"the body is longer than MAX_BODY_BYTES, {most_body}", close=True)
+        self.refuse(
+            self.too_long, f"the body is longer than MAX_BODY_BYTES, {most_body}", close=True
+        )
 
     def sendall(self, data: bytes) -> None:
         self.outgoing += data
