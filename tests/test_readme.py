@@ -1,6 +1,7 @@
 """The README is true: its settings, its algorithm, its commands and its answer."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -90,7 +91,13 @@ def test_the_algorithm_is_served(deployment, tmp_path):
 def test_make_run_shows_the_readmes_answer(tmp_path):
     """The quick start trains, serves and asks; the README shows the answer to its own call."""
     script = [sys.executable, str(ROOT / "examples" / "quickstart.py"), "--once"]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        script,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     call = re.search(r"limit=(\d+)'", block("sh", "curl"))
     expected = json.loads(block("json", "recommended"))["recommended"]
