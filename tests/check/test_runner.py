@@ -3,11 +3,14 @@
 import json
 import textwrap
 
+import numpy as np
 import pytest
 
 from seldon.check import check_algorithm, runner
 from seldon.check.__main__ import main
 from seldon.config import settings
+from seldon.sample import sample_interactions, write_sample
+from seldon.sar.__main__ import main as sar
 from tests.check.zoo import BAD, GOOD
 from tests.services.processes import ROOT, memcached
 
@@ -186,8 +189,12 @@ def test_the_command_and_its_settings(tmp_path, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "algs").glob("*.py")), ids=lambda path: path.stem)
-def test_what_we_ship_passes(path, monkeypatch, capfd):
-    if path.stem == "saved_recommender":
-        pytest.skip("serves any saved recommender; the recommenders have a contract test")
+def test_what_we_ship_passes(path, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(ROOT)
-    assert main([str(path)]) == 0, capfd.readouterr().out
+    if path.stem == "saved_recommender":
+        monkeypatch.setenv("SELDON_RECOMMENDER_MODEL", str(tmp_path / "model"))
+        rng = np.random.default_rng(0)
+        write_sample(sample_interactions(200, 300, 5_000, rng), tmp_path)
+        usage = str(tmp_path / "interactions.csv")
+        assert sar(["train", "--usage", usage, "--output", str(tmp_path / "model")]) == 0
+    assert main([path.stem]) == 0, capfd.readouterr().out

@@ -1,6 +1,7 @@
 """What ships for Docker, compose and Kubernetes: against the real schemas, and with each other."""
 
 import fnmatch
+import json
 import re
 import shlex
 import subprocess
@@ -83,6 +84,16 @@ def test_settings_are_settings(compose):
     ):
         values, _ = settings(None, environ)
         assert values["MEMCACHE"]["servers"] == ["memcached1:11211", "memcached2:11211"]
+        chain = values["RECOMMENDER_ALG"]
+        for name in [chain] if isinstance(chain, str) else chain:
+            assert (ROOT / "algs" / f"{name}.py").is_file()
+
+
+def test_the_sample_of_compose_is_what_its_service_learns_from(compose):
+    service = compose["services"]["recommender"]
+    folder = service["environment"]["SELDON_INTERACTIONS"].removesuffix("/interactions.csv")
+    assert f"python -m seldon.sample --output {folder} " in service["command"][2]
+    assert f"exec {' '.join(json.loads(dict(dockerfile())['CMD']))}" in service["command"][2]
 
 
 def test_addresses_of_other_services_do_not_become_settings(pod):
