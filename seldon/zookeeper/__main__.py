@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seldon.errors import InvalidParameter, SeldonError
-from seldon.zookeeper import documents
+from seldon.zookeeper import checks, documents
 from seldon.zookeeper.store import CLIENTS, LARGEST_NODE, Node, Strategies, active
 
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     strategy = _strategy(options)
-    for advice in documents.check_document(strategy):
+    for advice in checks.check_document(strategy):
         print(f"note: {advice}", file=sys.stderr)
     if options.dry_run:
         print(json.dumps(strategy, indent=1, default=float))

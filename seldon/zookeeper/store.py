@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from seldon.errors import InvalidParameter, MissingExtra, SeldonError
-from seldon.zookeeper import documents
+from seldon.zookeeper import checks, documents
 
 CLIENTS = "/all_clients"
 DEFAULT_STRATEGY = "/config/default_strategy"
@@ -19,6 +19,8 @@ LARGEST_NODE = 1_000_000
 """Bytes; ZooKeeper refuses a request over 1,048,575 bytes, path and header included."""
 
 _T = TypeVar("_T")
+_Call = Callable[..., Any]
+_IN_LINE = ("alg_test", "alg_rectags", "algs")
 
 
 class ZooKeeperUnavailable(SeldonError):
@@ -158,8 +160,8 @@ class Strategies:
         ----------
         client : str
         strategy : mapping
-            See `algorithm_config`, `variations` and `check_rectags` in
-            `seldon.zookeeper.documents`; checked before it is written.
+            See `algorithm_config` and `variations` in `seldon.zookeeper.documents`; checked by
+            `seldon.zookeeper.checks` before it is written.
         create : bool
             Make the client's node when there is none.
 
@@ -174,7 +176,7 @@ class Strategies:
             The server would refuse it, it has no such client, or somebody else wrote the same
             node at the same moment.
         """
-        documents.check_document(strategy)
+        checks.check_document(strategy)
         self._require(client, create=create)
         done: list[Node] = []  # what stood before, once a write was sent: it may have arrived
 
@@ -212,7 +214,6 @@ class Strategies:
         Node
             What stood there.
         """
-        self._require(client)
         nodes = self.nodes(client)
         node = nodes["alg_rectags"] if nodes["alg_rectags"].content is not None else nodes["algs"]
         if node.content is None:
@@ -231,7 +232,7 @@ class Strategies:
             self._ask(lambda call: call("ensure_path", f"{CLIENTS}/{client}"))
         elif client not in (known := self.clients()):
             raise InvalidParameter(
-                f"the Seldon server has no client {client!r}{documents.nearest(client, known)}; "
+                f"the Seldon server has no client {client!r}{checks.nearest(client, known)}; "
                 "set it up there first, or use --create"
             )
 
@@ -278,10 +279,6 @@ class Strategies:
     def _close(self) -> None:
         self._zookeeper.stop()
         self._zookeeper.close()
-
-
-_Call = Callable[..., Any]
-_IN_LINE = ("alg_test", "alg_rectags", "algs")
 
 
 def active(nodes: Mapping[str, Node]) -> Active:
@@ -339,7 +336,7 @@ def _read(name: str, path: str, found: tuple[bytes, Any] | None) -> Node:
     except InvalidParameter as error:
         return Node(path, content, version, None, str(error))
     try:
-        documents.CHECKS[name](document, name)
+        checks.CHECKS[name](document, name)
     except InvalidParameter as error:
         return Node(path, content, version, document, str(error))
     return Node(path, content, version, document)

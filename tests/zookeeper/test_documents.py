@@ -8,13 +8,15 @@ import pytest
 
 from seldon.errors import InvalidParameter
 from seldon.zookeeper import documents
-from seldon.zookeeper.documents import (
-    algorithm,
-    algorithm_config,
+from seldon.zookeeper.checks import (
     check_algorithm_config,
     check_rectags,
     check_url,
     check_variations,
+)
+from seldon.zookeeper.documents import (
+    algorithm,
+    algorithm_config,
     read_document,
     variations,
     write_document,
