@@ -115,14 +115,18 @@ class ByPopularity:
     order : ndarray of int32, shape (n_items,)
         The item that has each number.
     occurrences : ndarray of int64, shape (n_items,)
-        Baskets that hold each item, by number.
+        Baskets that hold each item, by number; `by_item` in the order of the items.
+    n_baskets, places : int
+        Baskets, and the distinct items of all of them.
     work : ndarray of int64, shape (n_items,)
         Pairs met while an item's row is counted; their sum is Σ basket (basket - 1) / 2.
     """
 
     def __init__(self, source: Baskets) -> None:
         self.order = np.argsort(-source.occurrences, kind="stable").astype(np.int32)
+        self.by_item = source.occurrences
         self.occurrences = source.occurrences[self.order]
+        self.n_baskets, self.places = source.n_baskets, len(source.owners)
         places = np.int32 if len(source.owners) < 2**31 else np.int64
         self._items = np.empty(len(source.owners), np.int32)
         self._begins = np.empty(len(source.owners), places)
@@ -166,7 +170,8 @@ class ByPopularity:
         """
         cuts = _cuts(self.bounds, PAIRS_PER_BLOCK)
         done = np.cumsum(self.work)
-        spare = deque(Scratch(len(self.order), self.bounds, cuts) for _ in range(cores()))
+        largest = max((int(self.bounds[a:b].sum()) for a, b in pairwise(cuts)), default=0)
+        spare = deque(Scratch(len(self.order), largest) for _ in range(cores()))
 
         def run(cut: int) -> T:
             scratch = spare.pop()
@@ -191,14 +196,13 @@ class ByPopularity:
 
 
 class Scratch:
-    """What one thread needs while it counts."""
+    """What one thread needs while it counts blocks of at most so many pairs."""
 
-    def __init__(self, n_items: int, bounds: Longs, cuts: list[int]) -> None:
-        rows = [int(bounds[a:b].sum()) for a, b in pairwise(cuts)]
+    def __init__(self, n_items: int, pairs: int) -> None:
         self.tally = np.zeros(n_items, np.int32)
         self.seen = np.empty(n_items, np.int32)
-        self.columns = np.empty(max(rows, default=0), np.int32)
-        self.counts = np.empty(max(rows, default=0), np.int32)
+        self.columns = np.empty(pairs, np.int32)
+        self.counts = np.empty(pairs, np.int32)
 
 
 def cores() -> int:
@@ -218,7 +222,11 @@ def _cuts(bounds: Longs, pairs: int) -> list[int]:
 
 
 def count_pairs(
-    source: Baskets, threshold: int = 1, *, memory: int | None = None, told: Told | None = None
+    prepared: ByPopularity,
+    threshold: int = 1,
+    *,
+    memory: int | None = None,
+    told: Told | None = None,
 ) -> PairCounts:
     """Count every pair that is in at least `threshold` baskets.
 
@@ -227,16 +235,15 @@ def count_pairs(
     memory : int, optional
         Bytes the pairs may take; more raises `TooLarge` as soon as it is seen.
     """
-    prepared = ByPopularity(source)
     blocks: list[Block] = []
     pairs = 0
     for block in prepared.blocks(threshold, _as_it_is, told):
         blocks.append(block)
         pairs += len(block.columns)
-        if memory is not None and pairs * BYTES_PER_PAIR > memory:
+        if memory is not None and pairs * BYTES_PER_COUNT > memory:
             raise TooLarge(
                 f"{pairs:,} pairs after {block.first + len(block.offsets) - 1:,} of "
-                f"{len(source.occurrences):,} items need more than the "
+                f"{len(prepared.order):,} items need more than the "
                 f"{memory / 2**30:.1f} GiB there are; raise the support threshold, "
                 "or keep only some neighbours of each item"
             )
@@ -246,10 +253,10 @@ def count_pairs(
     counts = np.concatenate([*(block.counts for block in blocks), np.empty(0, np.int32)])
     del blocks
     return PairCounts(
-        source.occurrences,
+        prepared.by_item,
         *kernels.by_item_number(offsets.astype(np.int64), columns, counts, prepared.order),
     )
 
 
-BYTES_PER_PAIR = 40
-"""Peak memory for one kept pair: its count, its value, and its two entries in the matrix."""
+BYTES_PER_COUNT = 24
+"""Peak of one counted pair: its column and count, three times over while they are sorted."""

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from seldon.sar import kernels
-from seldon.sar.counting import Baskets, Block, ByPopularity, Longs, PairCounts, Told
+from seldon.sar.counting import Block, ByPopularity, Longs, PairCounts, Told
 from seldon.sar.parameters import SimilarityFunction
 from seldon.sar.similarity import SIMILARITIES, Floats, Similarity
 
@@ -50,16 +50,15 @@ def item_similarity(
 
 
 def nearest_neighbours(
-    source: Baskets,
+    prepared: ByPopularity,
     function: SimilarityFunction,
     threshold: int,
     neighbours: int,
     told: Told | None = None,
 ) -> Similarity:
     """`item_similarity` of the best few, straight from baskets: counts are never all in memory."""
-    prepared = ByPopularity(source)
     code = FUNCTIONS.index(function)
-    lists = _Lists(len(source.occurrences), neighbours)
+    lists = _Lists(len(prepared.order), neighbours)
 
     def take(block: Block) -> None:
         values = kernels.pair_values(
@@ -69,7 +68,7 @@ def nearest_neighbours(
 
     for _ in prepared.blocks(threshold, take, told):
         pass
-    return lists.similarity(_diagonal(source.occurrences, function, threshold))
+    return lists.similarity(_diagonal(prepared.by_item, function, threshold))
 
 
 def _diagonal(occurrences: Longs, function: SimilarityFunction, threshold: int) -> Floats:

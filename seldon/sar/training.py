@@ -15,7 +15,9 @@ from seldon.errors import InvalidData
 from seldon.interactions import Interactions, Vocabulary
 from seldon.reading import Catalog, ParsingReport, read_catalog, read_interactions
 from seldon.sar.cold_items import place_cold_items
-from seldon.sar.counting import Baskets, baskets, count_pairs
+from seldon.sar.counted import Counted
+from seldon.sar.counting import ByPopularity, baskets, count_pairs
+from seldon.sar.estimate import estimate
 from seldon.sar.history import latest_events
 from seldon.sar.ids import numbered
 from seldon.sar.model import SARRecommender
@@ -71,7 +73,7 @@ class NothingToTrain(InvalidData):
 
 
 def train(
-    usage: Interactions | str | os.PathLike[str],
+    usage: Interactions | Counted | str | os.PathLike[str],
     catalog: Catalog | str | os.PathLike[str] | None = None,
     parameters: TrainingParameters | None = None,
     progress: Progress | None = None,
@@ -84,9 +86,9 @@ def train(
 
     Parameters
     ----------
-    usage : Interactions or path
-        Events, or a usage file or folder by the rules of the Product Recommendations API; for
-        other formats use `seldon.reading.read_interactions`.
+    usage : Interactions, Counted or path
+        Events, perhaps counted already; or a usage file or folder by the rules of the Product
+        Recommendations API. For other formats use `seldon.reading.read_interactions`.
     catalog : Catalog or path, optional
         It shapes the model only with `TrainingParameters.enable_cold_item_placement`;
         otherwise it is read and reported.
@@ -109,6 +111,10 @@ def train(
     parameters = parameters or TrainingParameters()
     stages = _Stages(progress)
     statistics = TrainingStatistics(durations=stages.durations)
+    counted = usage if isinstance(usage, Counted) else None
+    if isinstance(usage, Counted):
+        usage.check_unit(parameters.cooccurrence_unit)
+        usage = usage.events
     known: Catalog | None = None
     if catalog is not None:
         with stages("Parsing catalog"):
@@ -130,15 +136,13 @@ def train(
         catalog_coverage=len(events.items) / len(known) if known else None,
     )
     events = numbered(events if placing is None else _with_items(events, placing.items))
-    with stages("Counting"):
-        source = baskets(events, parameters.cooccurrence_unit)
-    similarity = similarity_of(source, parameters, stages, memory)
+    similarity, occurrences = _similarity(events, counted, parameters, stages, memory)
     weights: dict[str, float] = {}
     if placing is not None and placing.feature_names:
         with stages("Placing cold items"):
             placement = place_cold_items(
                 similarity,
-                source.occurrences >= parameters.support_threshold,
+                occurrences >= parameters.support_threshold,
                 placing,
                 events.items.indices(placing.items.ids),
                 parameters.similarity_function,
@@ -146,7 +150,7 @@ def train(
                 rng=np.random.default_rng(seed),
             )
         similarity, weights = placement.similarity, placement.weights
-    model = model_of(events, source.occurrences, similarity, parameters)
+    model = model_of(events, occurrences, similarity, parameters)
     model.feature_weights = weights
     return model, replace(statistics, feature_weights=weights)
 
@@ -155,17 +159,31 @@ CATALOG_FAILED = "Failed to parse catalog file or parsing found no valid items"
 USAGE_FAILED = "Failed to parse usage file(s) or parsing found no valid items"
 
 
-def similarity_of(
-    source: Baskets, parameters: TrainingParameters, stages: _Stages, memory: int | None = None
-) -> Similarity:
-    """The similarity matrix of baskets, counted in blocks on every core."""
+def _similarity(
+    events: Interactions,
+    counted: Counted | None,
+    parameters: TrainingParameters,
+    stages: _Stages,
+    memory: int | None,
+) -> tuple[Similarity, npt.NDArray[np.int64]]:
+    """The similarity matrix, and the baskets of each item; refused early when it cannot fit."""
     function, threshold = parameters.similarity_function, parameters.support_threshold
+    if counted is not None:
+        with stages("Similarity"):
+            counts = counted.counts_over(events.items)
+            kept = item_similarity(counts, function, threshold, parameters.neighbours)
+            return kept, counts.occurrences
+    with stages("Grouping events"):
+        prepared = ByPopularity(baskets(events, parameters.cooccurrence_unit))
+        estimate(prepared, parameters, memory=memory).check()
     with stages("Counting pairs") as told:
         if parameters.neighbours is not None:
-            return nearest_neighbours(source, function, threshold, parameters.neighbours, told)
-        counts = count_pairs(source, threshold, memory=memory, told=told)
+            best = parameters.neighbours
+            return nearest_neighbours(prepared, function, threshold, best, told), prepared.by_item
+        counts = count_pairs(prepared, threshold, told=told)
+    del prepared
     with stages("Similarity"):
-        return item_similarity(counts, function, threshold)
+        return item_similarity(counts, function, threshold), counts.occurrences
 
 
 def model_of(
