@@ -2,12 +2,14 @@
 
 import copy
 import json
+import sys
 from decimal import Decimal
 
 import pytest
 
 from seldon.errors import InvalidParameter
 from seldon.zookeeper import documents
+from seldon.zookeeper.__main__ import main
 from seldon.zookeeper.checks import (
     check_algorithm_config,
     check_rectags,
@@ -255,3 +257,10 @@ def test_rectags_take_both_kinds_of_strategy():
     del document["recTagToStrategy"]  # the server ends with a NullPointerException
     with pytest.raises(InvalidParameter, match="lacks 'recTagToStrategy'"):
         check_rectags(document)
+
+
+def test_row_65_without_kazoo_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "kazoo.client", None)
+    assert main(["show"]) == 1
+    assert "pip install 'seldon-recommender[zookeeper]'" in capsys.readouterr().err
+    assert main(["publish", "--client", "a", "--url", GOOD_URL, "--dry-run"]) == 0
