@@ -22,6 +22,11 @@ def get_recommendations(user_id, client, recent, data_set, limit):
     return live.get().model.recommend(user_id, data_set, recent, client, limit)
 
 
+def contributions(user_id, item, recent, client):
+    """What each past interaction adds to an item's score, for /explain."""
+    return live.get().model.contributions(user_id, item, recent, client)
+
+
 def catalogue():
     """What the current model can recommend when no candidates are named."""
     return live.get().model.catalogue()

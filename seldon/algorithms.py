@@ -42,6 +42,9 @@ class Algorithm:
         The ids it can recommend when the caller names no candidates.
     version : callable
         Text that changes with the code or the model it serves.
+    contributions : callable
+        ``contributions(user_id, item, recent, client)``: what each past interaction adds to an
+        item's score; empty where it cannot tell.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Algorithm:
     extras: tuple[str, ...]
     catalogue: Callable[[], CandidateList]
     version: Callable[[], str]
+    contributions: Callable[..., list[tuple[int, float]]] = lambda *_: []
 
 
 def load_algorithm(
@@ -85,8 +89,8 @@ def load_algorithm(
 def from_module(module: ModuleType, name: str, version: str) -> Algorithm:
     """The algorithm in an imported module.
 
-    The module may define ``catalogue()``, an array of ids, and ``version()``, a text; both may
-    answer differently from call to call.
+    The module may define ``catalogue()``, an array of ids, and ``version()``, a text, which may
+    answer differently from call to call, and ``contributions(user_id, item, recent, client)``.
     """
     function = getattr(module, FUNCTION, None)
     if not callable(function):
@@ -100,13 +104,19 @@ def from_module(module: ModuleType, name: str, version: str) -> Algorithm:
         _extras(function, module.__file__ or name),
         _Catalogue(getattr(module, "catalogue", lambda: NO_IDS)),
         getattr(module, "version", lambda: version),
+        getattr(module, "contributions", lambda *_: []),
     )
 
 
 def from_recommender(recommender: Recommender, name: str, version: str) -> Algorithm:
     """A `Recommender` as an algorithm."""
     return Algorithm(
-        name, as_function(recommender), (), _Catalogue(recommender.catalogue), lambda: version
+        name,
+        as_function(recommender),
+        (),
+        _Catalogue(recommender.catalogue),
+        lambda: version,
+        recommender.contributions,
     )
 
 
@@ -118,6 +128,7 @@ def from_live_model(live: LiveModel, name: str) -> Algorithm:
         (),
         _Catalogue(lambda: live.get().model.catalogue()),
         lambda: live.get().version,
+        lambda *query: live.get().model.contributions(*query),
     )
 
 

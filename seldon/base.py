@@ -59,6 +59,19 @@ class Recommender(Saved):
         """
         return []
 
+    def contributions(
+        self, user: int, item: int, recent_interactions: Sequence[int], client: str
+    ) -> list[tuple[int, float]]:
+        """What each past interaction adds to the score of `item`.
+
+        Returns
+        -------
+        list of (item id, float)
+            They add up to the score that `recommend` gives before it is normalised. Empty
+            where a model cannot tell.
+        """
+        return []
+
     def catalogue(self) -> npt.ArrayLike:
         """Ids this model can recommend when the caller names no candidates; default none."""
         return np.empty(0, np.int64)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from seldon.algorithms import as_function, from_recommender, load_algorithm
+from seldon.base import Recommender
 from seldon.candidates import Candidates
 from seldon.errors import AlgorithmNotFound
 
@@ -140,7 +141,7 @@ def test_row_29_a_file_that_cannot_be_used_is_told_from_a_missing_one(load, code
 
 
 def test_a_recommender_is_an_algorithm():
-    class Newest:
+    class Newest(Recommender):
         def recommend(self, user, ids, recent_interactions, client, limit):
             return [(item, 1.0) for item in sorted(ids)[-limit:]]
 

@@ -21,6 +21,7 @@ from seldon.candidate_store import CandidateStore
 from seldon.errors import AddressTooLong, InvalidParameter, RequestTooLarge, SeldonError
 from seldon.memcache.libmemcached import SafePool
 from seldon.memcache.servers import connect
+from seldon.microservice.explain import create_explain_blueprint
 from seldon.microservice.query import (
     InvalidQuery,
     RecommendQuery,
@@ -60,6 +61,7 @@ def mount_recommend(
         service, app.wsgi_app, settings, request_log
     )
     app.extensions["recommend"] = service
+    app.register_blueprint(create_explain_blueprint(service))
     app.extensions["readiness"].add("memcached", _cache_check(service, settings["REQUIRE_CACHE"]))
     app.extensions["readiness"].add(
         "algorithms", lambda: {"ok": True, "loaded": algorithms.versions()}

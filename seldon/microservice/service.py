@@ -99,6 +99,27 @@ class RecommendService:
             result.algorithm_ms = (time.perf_counter() - found) * 1e3
         return result
 
+    def explain(self, query: RecommendQuery) -> tuple[Recommended, list[list[tuple[int, float]]]]:
+        """`recommend`, and for each item what each past interaction adds to its score.
+
+        Raises
+        ------
+        CandidatesUnavailable, AlgorithmsFailed
+        """
+        result = self.recommend(query)
+        for algorithm, bulkhead in self._chains.get(query.client, self._chain):
+            if algorithm.name == result.algorithm:
+                asked = (self._contributions, algorithm, query, result.answer.items)
+                return result, bulkhead.call(*asked, seconds=self._algorithm_seconds)
+        return result, []
+
+    @staticmethod
+    def _contributions(
+        algorithm: Algorithm, query: RecommendQuery, items: list[int]
+    ) -> list[list[tuple[int, float]]]:
+        known = (query.recent_interactions, query.client)
+        return [algorithm.contributions(query.user_id, item, *known) for item in items]
+
     def _candidates(self, query: RecommendQuery, result: Recommended) -> CandidateList | None:
         """The list named by the query; None for the algorithm's own catalogue."""
         if query.candidates is not None:
@@ -152,12 +173,17 @@ class RecommendService:
             raise AlgorithmsFailed(f"no algorithm answered: {'; '.join(result.troubles)}")
 
     def _ask(
-        self, algorithm: Algorithm, query: RecommendQuery, candidates: CandidateList | None
+        self,
+        algorithm: Algorithm,
+        query: RecommendQuery,
+        candidates: CandidateList | None,
+        again: bool = True,
     ) -> tuple[Answer, str, int]:
         """The answer, the algorithm's version and the number of candidates.
 
         Runs in the bulkhead, all of it: cleaning, too, runs the algorithm's code if it yields.
         """
+        version = algorithm.version()
         own = algorithm.catalogue() if candidates is None else candidates
         data_set = Candidates(own, query.exclusion_items)
         extras = {name: getattr(query, name) for name in algorithm.extras}
@@ -170,7 +196,9 @@ class RecommendService:
             **extras,
         )
         cleaned = clean(answer, data_set, query.limit, self._normalization)
-        version = algorithm.version()
+        if again and algorithm.version() != version:
+            # Its model was exchanged meanwhile: no answer goes out under another's version.
+            return self._ask(algorithm, query, candidates, again=False)
         if not VERSION.fullmatch(version):
             version = "unnamed"  # it goes into a header
         return cleaned, version, len(own.ids)

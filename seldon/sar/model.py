@@ -164,6 +164,14 @@ class SARRecommender(Recommender):
         rows, scores = self.rank(used, self._affinity(used, now), limit, allowed)
         return self.items.ids[rows], scores
 
+    def contributions(
+        self, user: int, item: int, recent_interactions: Sequence[int], client: str
+    ) -> list[tuple[int, float]]:
+        """What each recent or stored event adds to the score of `item`; see `explain`."""
+        recent = [str(each) for each in recent_interactions[:RECENT]]
+        found = self.explain(str(item), recent, str(user))
+        return [(int(each.item), each.score) for each in found]
+
     def catalogue(self) -> npt.ArrayLike:
         """All items, when their ids are integers."""
         return self.items.ids if self.items.ids.dtype.kind == "i" else np.empty(0, np.int64)
