@@ -67,7 +67,18 @@ def _train(command: argparse.ArgumentParser) -> None:
         "--evaluation", metavar="PATH", help="held-out usage events: evaluate the model on them"
     )
     _training(command)
-    _machine(command)
+    group = _machine(command)
+    group.add_argument(
+        "--engine",
+        choices=["local", "spark"],
+        default="local",
+        help="where to count: this machine, or Apache Spark; the model is the same",
+    )
+    group.add_argument(
+        "--master",
+        metavar="URL",
+        help="of --engine spark: spark://host:7077, yarn, … (Spark's own configuration)",
+    )
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
@@ -256,13 +267,14 @@ def _training(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _machine(command: argparse.ArgumentParser) -> None:
+def _machine(command: argparse.ArgumentParser) -> Group:
     group = command.add_argument_group("where it runs")
     group.add_argument(
         "--memory-limit",
         metavar="SIZE",
         help="refuse to start when more would be needed: 8G, 500M (what is free now)",
     )
+    return group
 
 
 def _model(command: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import numpy as np
 
 from seldon.base import save_recommender
 from seldon.errors import InvalidParameter
+from seldon.interactions import Interactions
 from seldon.reading import ParsingReport
-from seldon.sar.inputs import catalog_of, memory_of, parameters_of, read_events
-from seldon.sar.judgement import judged, kept, sar_model
+from seldon.sar.inputs import catalog_of, memory_of, parameters_of, read_events, reading_of
+from seldon.sar.judgement import histories, judged, kept, sar_model
 from seldon.sar.model import SARRecommender
+from seldon.sar.parameters import TrainingParameters
+from seldon.sar.spark import session, train_on_spark
 from seldon.sar.terminal import note, print_json, stage_bars, table
-from seldon.sar.training import train
+from seldon.sar.training import TrainingStatistics, train
 from seldon.versions import VERSIONS, rollback
 
 # --- train ---------------------------------------------------------------------------------------
@@ -26,20 +30,15 @@ from seldon.versions import VERSIONS, rollback
 def train_command(options: Namespace) -> None:
     parameters = parameters_of(options)
     _check_output(options.output)
-    catalog = catalog_of(options)
-    filtering = parameters.enable_cold_item_placement and catalog is not None
-    known = catalog[0].items if filtering and catalog is not None else None
-    events, usage_report = read_events(options.usage, options, "reading", known)
-    listed = catalog[0] if catalog else None
-    with stage_bars(shown=False if options.json else None) as told:
-        model, statistics = train(events, listed, parameters, told, memory=memory_of(options))
+    trained = _on_spark if options.engine == "spark" else _here
+    model, statistics, events = trained(options, parameters)
     metadata: dict[str, Any] = {
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
-        "usage": _told(usage_report),
-        "catalog": _told(catalog[1]) if catalog else None,
+        "usage": _told(statistics.usage_parsing),
+        "catalog": _told(statistics.catalog_parsing),
     }
-    if options.evaluation is not None:
-        test, _ = read_events(options.evaluation, options, "reading test")
+    if events is not None and options.evaluation is not None:
+        test, _ = read_events(options.evaluation, options, "Reading test")
         _, found = judged(model, events, test, (5, 10), np.random.default_rng(0), options.json)
         metadata["evaluation"] = kept(found, test)
     save_recommender(model, options.output, metadata)
@@ -60,6 +59,38 @@ def train_command(options: Namespace) -> None:
     print(table({**summary, **seconds, **metadata.get("evaluation", {}).get("values", {})}))
 
 
+def _here(
+    options: Namespace, parameters: TrainingParameters
+) -> tuple[SARRecommender, TrainingStatistics, Interactions | None]:
+    catalog = catalog_of(options)
+    listed, catalog_report = catalog or (None, None)
+    filtering = parameters.enable_cold_item_placement and listed is not None
+    known = listed.items if filtering and listed is not None else None
+    events, report = read_events(options.usage, options, "Reading", known)
+    with stage_bars(shown=False if options.json else None) as told:
+        model, statistics = train(events, listed, parameters, told, memory=memory_of(options))
+    return model, replace(statistics, usage_parsing=report, catalog_parsing=catalog_report), events
+
+
+def _on_spark(
+    options: Namespace, parameters: TrainingParameters
+) -> tuple[SARRecommender, TrainingStatistics, Interactions | None]:
+    if options.catalog is not None:
+        raise InvalidParameter("--catalog needs --engine local: Spark trains from usage alone")
+    spark = session(options.master)
+    try:
+        with stage_bars(shown=False if options.json else None) as told:
+            model, statistics = train_on_spark(
+                spark, options.usage, parameters, reading=reading_of(options), told=told
+            )
+    finally:
+        spark.stop()
+    if statistics.usage_parsing is not None and statistics.usage_parsing.errors:
+        note(f"{options.usage}: {statistics.usage_parsing}")
+    # Whole histories are spread over the workers: an evaluation takes what the model keeps.
+    return model, statistics, histories(model) if options.evaluation is not None else None
+
+
 def _check_output(output: str) -> None:
     if (Path(output) / VERSIONS).is_dir():
         raise InvalidParameter(
@@ -68,8 +99,10 @@ def _check_output(output: str) -> None:
         )
 
 
-def _told(report: ParsingReport) -> dict[str, Any]:
+def _told(report: ParsingReport | None) -> dict[str, Any] | None:
     """A parsing report as kept in the manifest."""
+    if report is None:
+        return None
     return {
         "lines": report.total_lines,
         "accepted": report.successful_lines,

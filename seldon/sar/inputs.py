@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from argparse import Namespace
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -53,19 +54,23 @@ def read_events(
     total = sum(file.stat().st_size for file in input_files(path))
     with ProgressBar(label, total, shown=False if options.json else None) as bar:
         events, report = read_interactions(
-            path,
-            format=options.format,
-            columns=_columns(options.columns),
-            separator=options.separator,
-            known_items=known_items,
-            error_limit=options.error_limit,
-            progress=bar.advance,
+            path, known_items=known_items, progress=bar.advance, **reading_of(options)
         )
     if not report.usable:
         raise InvalidData(f"{path}: no usable events: {report}")
     if report.errors:
         note(f"{path}: {report}")
     return numbered(events), report
+
+
+def reading_of(options: Namespace) -> dict[str, Any]:
+    """How events are read, as arguments of `read_interactions`."""
+    return {
+        "format": options.format,
+        "columns": _columns(options.columns),
+        "separator": options.separator,
+        "error_limit": options.error_limit,
+    }
 
 
 def catalog_of(options: Namespace) -> tuple[Catalog, ParsingReport] | None:

@@ -78,7 +78,7 @@ def judged(
 ) -> tuple[Trial, Evaluation]:
     """Recommend to every user of both sets, with a progress bar, and judge the lists."""
     recommend = recommending(model, train_events)
-    with ProgressBar("recommending", shown=False if quiet else None) as bar:
+    with ProgressBar("Recommending", shown=False if quiet else None) as bar:
 
         def told(users: Any, count: int) -> Any:
             bar.total = len(users) or 1
@@ -134,16 +134,14 @@ def _given(
             "evaluate needs --model and --evaluation, or --usage and --split: see --help"
         )
     model = sar_model(options.model)
-    test, _ = read_events(options.evaluation, options, "reading test")
-    known = histories(model, options)
+    test, _ = read_events(options.evaluation, options, "Reading test")
+    known = read_events(options.usage, options, "Reading")[0] if options.usage else histories(model)
     facts = {"model": options.model, **_shape(known, test), **model.parameters.to_dict()}
     return model, known, test, facts
 
 
-def histories(model: SARRecommender, options: Namespace) -> Interactions:
-    """The events the model was trained on, or what it keeps of them."""
-    if getattr(options, "usage", None) is not None:
-        return read_events(options.usage, options, "reading")[0]
+def histories(model: SARRecommender) -> Interactions:
+    """What a model keeps of its users, as events."""
     if model.history is None:
         raise InvalidParameter(
             "the model keeps no user histories: give the events it was trained on with --usage"
@@ -161,7 +159,7 @@ def _split(
         )
     parameters = parameters_of(options)
     catalog = catalog_of(options)
-    events, _ = read_events(options.usage, options, "reading")
+    events, _ = read_events(options.usage, options, "Reading")
     known, test = splits.divided(events, _held(events, options, rng))
     listed = catalog[0] if catalog else None
     with stage_bars(shown=False if options.json else None) as told:
@@ -292,7 +290,7 @@ def promote_command(options: Namespace) -> None:
 def _objection(source: Path, home: Path, options: Namespace) -> str | None:
     """Why the new model should not replace the current one, measured on the same events."""
     if options.evaluation is not None:
-        test, _ = read_events(options.evaluation, options, "reading test")
+        test, _ = read_events(options.evaluation, options, "Reading test")
         new, old = (_measured(str(model), test, options) for model in (source, home))
         return refusal(new, old, options.metric, options.margin)
     ours, theirs = (
@@ -309,5 +307,5 @@ def _objection(source: Path, home: Path, options: Namespace) -> str | None:
 
 def _measured(location: str, test: Interactions, options: Namespace) -> Mapping[str, float]:
     model = sar_model(location)
-    known = histories(model, options)
-    return judged(model, known, test, (5, 10), np.random.default_rng(0), options.json)[1].values()
+    rng = np.random.default_rng(0)
+    return judged(model, histories(model), test, (5, 10), rng, options.json)[1].values()

@@ -109,7 +109,7 @@ def train(
         The model would not fit into memory.
     """
     parameters = parameters or TrainingParameters()
-    stages = _Stages(progress)
+    stages = Stages(progress)
     statistics = TrainingStatistics(durations=stages.durations)
     counted = usage if isinstance(usage, Counted) else None
     if isinstance(usage, Counted):
@@ -163,7 +163,7 @@ def _similarity(
     events: Interactions,
     counted: Counted | None,
     parameters: TrainingParameters,
-    stages: _Stages,
+    stages: Stages,
     memory: int | None,
 ) -> tuple[Similarity, npt.NDArray[np.int64]]:
     """The similarity matrix, and the baskets of each item; refused early when it cannot fit."""
@@ -207,7 +207,7 @@ def model_of(
     return model
 
 
-class _Stages:
+class Stages:
     """Times each stage and passes its progress on."""
 
     def __init__(self, progress: Progress | None) -> None:

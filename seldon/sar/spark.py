@@ -1,0 +1,382 @@
+"""SAR counted on Apache Spark: the same files in, the same numbers out.
+
+Baskets of different users have nothing to do with each other. So events are dealt out by user,
+each share is counted by the very code that counts on one machine, and the counts are added up.
+All sums are of whole numbers, hence exact, whatever the number of workers.
+
+Blocks of arrays travel, not rows: a block is what one worker has read of one file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from seldon.errors import InvalidData, MissingExtra, SeldonError
+from seldon.interactions import Interactions, Vocabulary
+from seldon.reading import ParsingError, ParsingReport, read_interactions
+from seldon.reading.files import ERROR_LIMIT, input_files
+from seldon.reading.report import SAMPLES_KEPT
+from seldon.sar.counting import PairCounts, baskets, count_pairs
+from seldon.sar.history import EVENTS_KEPT, as_interactions, latest_events
+from seldon.sar.ids import as_integers, numbered
+from seldon.sar.model import SARRecommender
+from seldon.sar.neighbours import item_similarity
+from seldon.sar.parameters import TrainingParameters
+from seldon.sar.training import (
+    USAGE_FAILED,
+    NothingToTrain,
+    Stages,
+    TrainingStatistics,
+    model_of,
+)
+
+Array = npt.NDArray[Any]
+Reading = Mapping[str, Any]
+"""Keyword arguments of `seldon.reading.read_interactions`."""
+
+
+def session(master: str | None = None, settings: Mapping[str, str] | None = None) -> Any:
+    """A Spark session, or the one there is already.
+
+    Parameters
+    ----------
+    master : str, optional
+        ``spark://host:7077``, ``yarn``, ``local-cluster[2,1,1024]``; without it Spark's own
+        configuration decides.
+    settings : mapping, optional
+        Further ``spark.*`` settings.
+
+    Raises
+    ------
+    MissingExtra
+        pyspark is not installed.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise MissingExtra("pyspark", "spark") from None
+    # Workers on this machine use this interpreter; elsewhere PYSPARK_PYTHON or
+    # spark.pyspark.python name the one that has the package installed.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    root = str(Path(__file__).parents[2])
+    builder = SparkSession.builder.appName("seldon.sar").config(
+        "spark.executorEnv.PYTHONPATH", root
+    )
+    if master is not None:
+        builder = builder.master(master)
+    for name, value in (settings or {}).items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def train_on_spark(
+    spark: Any,
+    usage: str | os.PathLike[str],
+    parameters: TrainingParameters,
+    *,
+    reading: Reading | None = None,
+    partitions: int | None = None,
+    told: Callable[[str, float], None] | None = None,
+) -> tuple[SARRecommender, TrainingStatistics]:
+    """Train the model that `seldon.sar.training.train` would, on Spark's workers.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    usage : path
+        A file or a folder of files that every worker can read under this name. One task reads
+        one file, so that many files are read by many workers.
+    parameters : TrainingParameters
+    reading : mapping, optional
+        How `seldon.reading.read_interactions` shall read them.
+    partitions : int, optional
+        Shares of users; otherwise two for each of Spark's slots. More shares need less memory
+        each.
+    told : callable, optional
+        Told the name of the stage and the share done.
+
+    Raises
+    ------
+    InvalidData
+        There is no such file.
+    NothingToTrain
+        Too many bad lines over all files, or nothing was accepted.
+    """
+    stages = Stages(told)
+    shares = partitions or 2 * spark.sparkContext.defaultParallelism
+    options = {"now": time.time(), **(reading or {})}
+    files = input_files(usage)
+    try:
+        return _train(spark.sparkContext, files, parameters, options, shares, stages)
+    except _spark_errors() as error:
+        raise _plain(error) from None
+
+
+def _train(
+    context: Any,
+    files: Sequence[Path],
+    parameters: TrainingParameters,
+    options: Reading,
+    shares: int,
+    stages: Stages,
+) -> tuple[SARRecommender, TrainingStatistics]:
+    statistics = TrainingStatistics(durations=stages.durations)
+    with stages("Parsing usage events"):
+        blocks = context.parallelize(list(enumerate(map(str, files))), len(files))
+        blocks = blocks.map(partial(_read, options=options)).persist()
+        seen = blocks.map(_seen).collect()
+        report = merged([report for report, _ in seen], options.get("error_limit", ERROR_LIMIT))
+    statistics = replace(statistics, usage_parsing=report)
+    if not report.usable:
+        raise NothingToTrain(USAGE_FAILED, statistics)
+    items = Vocabulary(np.concatenate([ids for _, ids in seen]))
+    items = as_integers(items) or items
+    with stages("Dealing out users"):
+        known = context.broadcast(items.ids)
+        dealt = blocks.flatMap(partial(_by_user, known=known, shares=shares))
+        dealt = dealt.partitionBy(shares, int).mapPartitions(partial(_gathered, known=known))
+        dealt = dealt.persist()
+        kept = dealt.map(partial(_summary, parameters=parameters)).collect()
+        blocks.unpersist()
+    with stages("Counting pairs"):
+        occurrences = np.sum([part.occurrences for part in kept], axis=0)
+        cuts = _cuts(occurrences, shares)
+        counted = dealt.flatMap(partial(_pairs, cuts=cuts, parameters=parameters))
+        counted = counted.partitionBy(len(cuts) - 1, int)
+        summed = counted.mapPartitions(partial(_summed, threshold=parameters.support_threshold))
+        counts = _joined(summed.collect(), occurrences, cuts)
+        dealt.unpersist()
+    with stages("Similarity"):
+        similarity = item_similarity(
+            counts,
+            parameters.similarity_function,
+            parameters.support_threshold,
+            parameters.neighbours,
+        )
+    events = _latest([part.latest for part in kept], items)
+    statistics = replace(
+        statistics,
+        usage_items=len(items),
+        users=len(events.users),
+        events=sum(part.events for part in kept),
+    )
+    return model_of(events, occurrences, similarity, parameters), statistics
+
+
+# --- on the workers ------------------------------------------------------------------------------
+
+
+class _Block(NamedTuple):
+    """What was read of one file."""
+
+    file: int
+    events: Interactions
+    report: ParsingReport
+
+
+class _Part(NamedTuple):
+    """Events of one file whose users are in one share; items numbered over all files."""
+
+    file: int
+    users: Array
+    user: Array
+    item: Array
+    time: Array
+    weight: Array
+
+
+class _Summary(NamedTuple):
+    """What the driver needs of a share beside its pairs."""
+
+    occurrences: Array
+    latest: Interactions
+    events: int
+
+
+def _read(numbered_file: tuple[int, str], options: Reading) -> _Block:
+    number, file = numbered_file
+    return _Block(number, *read_interactions(file, **options))
+
+
+def _seen(block: _Block) -> tuple[ParsingReport, Array]:
+    return block.report, block.events.items.ids
+
+
+def _by_user(block: _Block, known: Any, shares: int) -> Iterator[tuple[int, _Part]]:
+    """Split a block by user; rows keep their order."""
+    from pandas.util import hash_array
+
+    events = block.events
+    if not len(events):
+        return
+    item = Vocabulary.of_sorted(known.value).indices(events.items.ids).astype(np.int32)
+    # Not Python's hash(), which differs from process to process.
+    share = hash_array(events.users.ids.astype(object)) % shares
+    rows = np.argsort(share[events.user], kind="stable")
+    ends = np.cumsum(np.bincount(share[events.user], minlength=shares))
+    for number, part in enumerate(np.split(rows, ends[:-1])):
+        if len(part):
+            users, user = np.unique(events.user[part], return_inverse=True)
+            yield (
+                number,
+                _Part(
+                    block.file,
+                    events.users.ids[users],
+                    user,
+                    item[events.item[part]],
+                    events.time[part],
+                    events.weight[part],
+                ),
+            )
+
+
+def _gathered(parts: Iterable[tuple[int, _Part]], known: Any) -> Iterator[Interactions]:
+    """All events of one share, in the order of the files."""
+    listed = sorted((part for _, part in parts), key=lambda part: part.file)
+    if not listed:
+        return
+    users = Vocabulary(np.concatenate([part.users for part in listed]))
+    user = np.concatenate([users.indices(part.users)[part.user] for part in listed])
+    yield Interactions(
+        users,
+        Vocabulary.of_sorted(known.value),
+        user.astype(np.int32),
+        np.concatenate([part.item for part in listed]),
+        np.concatenate([part.time for part in listed]),
+        np.concatenate([part.weight for part in listed]),
+    )
+
+
+def _summary(share: Interactions, parameters: TrainingParameters) -> _Summary:
+    occurrences = baskets(share, parameters.cooccurrence_unit).occurrences
+    history = parameters.enable_user_to_item_recommendations
+    # The last event of each user is wanted in any case: the latest of all is among them.
+    kept = latest_events(share, EVENTS_KEPT if history else 1)
+    latest = replace(as_interactions(kept, share.items), items=Vocabulary([]))
+    return _Summary(occurrences, latest, len(share))
+
+
+def _pairs(
+    share: Interactions, cuts: Sequence[int], parameters: TrainingParameters
+) -> Iterator[tuple[int, tuple[Array, Array]]]:
+    """Counted pairs of a share, by the stretch of items that the row is in."""
+    counts = count_pairs(baskets(share, parameters.cooccurrence_unit))
+    row = np.repeat(np.arange(len(counts.occurrences)), np.diff(counts.offsets))
+    pair = row << 32 | counts.columns
+    for stretch, (first, last) in enumerate(pairwise(cuts)):
+        within = slice(counts.offsets[first], counts.offsets[last])
+        if within.start < within.stop:
+            yield stretch, (pair[within], counts.counts[within])
+
+
+def _summed(
+    parts: Iterable[tuple[int, tuple[Array, Array]]], threshold: int
+) -> Iterator[tuple[int, Array, Array]]:
+    """Pairs of one stretch over all shares, those under the threshold left out."""
+    listed = list(parts)
+    if not listed:
+        return
+    pair = np.concatenate([pairs for _, (pairs, _) in listed])
+    count = np.concatenate([counts for _, (_, counts) in listed])
+    order = np.argsort(pair, kind="stable")
+    pair, count = pair[order], count[order]
+    first = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
+    pair, count = pair[first], np.add.reduceat(count, first)
+    enough = count >= threshold
+    yield listed[0][0], pair[enough], count[enough]
+
+
+# --- on the driver -------------------------------------------------------------------------------
+
+
+def merged(reports: Sequence[ParsingReport], limit: int | None) -> ParsingReport:
+    """Reports of several files as one, in their order.
+
+    Parameters
+    ----------
+    limit : int or None
+        Errors allowed over all files.
+    """
+    found: dict[tuple[str, bool], ParsingError] = {}
+    for error in (error for report in reports for error in report.errors):
+        before = found.setdefault((error.error, error.warning), replace(error, count=0, samples=()))
+        found[error.error, error.warning] = replace(
+            before,
+            count=before.count + error.count,
+            samples=(*before.samples, *error.samples)[:SAMPLES_KEPT],
+        )
+    errors = sum(error.count for error in found.values() if not error.warning)
+    return ParsingReport(
+        tuple(sorted(found.values(), key=lambda error: error.warning)),
+        sum(report.total_lines for report in reports),
+        sum(report.successful_lines for report in reports),
+        max((report.duration for report in reports), default=0.0),
+        all(report.complete for report in reports) and (limit is None or errors <= limit),
+    )
+
+
+def _cuts(occurrences: Array, stretches: int) -> list[int]:
+    """Item numbers that part the items into stretches seen about equally often."""
+    seen = np.cumsum(occurrences + 1)
+    wanted = np.linspace(0, seen[-1], stretches + 1)[1:-1]
+    inner = np.unique(np.searchsorted(seen, wanted)).tolist()
+    return [0, *(cut for cut in inner if 0 < cut < len(seen)), len(seen)]
+
+
+def _joined(
+    parts: Sequence[tuple[int, Array, Array]], occurrences: Array, cuts: Sequence[int]
+) -> PairCounts:
+    ordered = sorted(parts, key=lambda part: part[0])
+    pair = np.concatenate([np.empty(0, np.int64), *(pairs for _, pairs, _ in ordered)])
+    count = np.concatenate([np.empty(0, np.int32), *(counts for _, _, counts in ordered)])
+    sizes = np.bincount(pair >> 32, minlength=len(occurrences))
+    return PairCounts(
+        occurrences,
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        (pair & 0xFFFFFFFF).astype(np.int32),
+        count.astype(np.int32),
+    )
+
+
+def _latest(parts: Sequence[Interactions], items: Vocabulary) -> Interactions:
+    """The latest events of all users; no user is in two parts."""
+    users = Vocabulary(np.concatenate([part.users.ids for part in parts]))
+    user = np.concatenate([users.indices(part.users.ids)[part.user] for part in parts])
+    joined = Interactions(
+        users,
+        items,
+        user.astype(np.int32),
+        np.concatenate([part.item for part in parts]),
+        np.concatenate([part.time for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+    )
+    return numbered(joined)
+
+
+def _spark_errors() -> tuple[type[Exception], ...]:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    return Py4JError, PySparkException
+
+
+def _plain(error: Exception) -> SeldonError:
+    """A failure on a worker, in the words of the error that was raised there."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    for line in lines:
+        name, _, message = line.partition(": ")
+        if name.startswith("seldon.errors.") and message:
+            return InvalidData(message)
+    causes = [line for line in lines if line.startswith("Caused by:") or "Error: " in line]
+    return SeldonError(f"Spark: {causes[-1] if causes else lines[0]}")
