@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 SAMPLES_KEPT = 5
 EXCERPT = 120
@@ -89,6 +90,32 @@ class ParsingReport:
             if first.text:
                 lines[-1] += f": {first.text}"
         return "\n".join(lines)
+
+
+def merged(reports: Sequence[ParsingReport], limit: int | None) -> ParsingReport:
+    """Reports of several files as one, in their order.
+
+    Parameters
+    ----------
+    limit : int or None
+        Errors allowed over all files.
+    """
+    found: dict[tuple[str, bool], ParsingError] = {}
+    for error in (error for report in reports for error in report.errors):
+        before = found.setdefault((error.error, error.warning), replace(error, count=0, samples=()))
+        found[error.error, error.warning] = replace(
+            before,
+            count=before.count + error.count,
+            samples=(*before.samples, *error.samples)[:SAMPLES_KEPT],
+        )
+    errors = sum(error.count for error in found.values() if not error.warning)
+    return ParsingReport(
+        tuple(sorted(found.values(), key=lambda error: error.warning)),
+        sum(report.total_lines for report in reports),
+        sum(report.successful_lines for report in reports),
+        max((report.duration for report in reports), default=0.0),
+        all(report.complete for report in reports) and (limit is None or errors <= limit),
+    )
 
 
 @dataclass

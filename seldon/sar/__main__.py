@@ -46,6 +46,7 @@ def _command(name: str) -> Callable[[Namespace], None]:
         "similar": commands.similar_command,
         "explain": commands.explain_command,
         "promote": judgement.promote_command,
+        "estimate": commands.estimate_command,
         "rollback": commands.rollback_command,
     }[name]
 

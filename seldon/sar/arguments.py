@@ -12,6 +12,7 @@ COMMANDS = {
     "explain": "show what a recommendation is made of",
     "promote": "make a model the current version of a home that servers follow",
     "rollback": "go back to the version before the current one",
+    "estimate": "say what training would cost in memory and work, without training",
 }
 
 _EXAMPLES = """\
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _explain(commands["explain"])
     _promote(commands["promote"])
     _rollback(commands["rollback"])
+    _estimate(commands["estimate"])
     for command in commands.values():
         command.add_argument(
             "--json", action="store_true", help="print one JSON document, for programs"
@@ -59,7 +61,17 @@ def parser() -> argparse.ArgumentParser:
 
 def _train(command: argparse.ArgumentParser) -> None:
     files = command.add_argument_group("what to read and write")
-    _usage(files, required=True)
+    _usage(files, required=False)
+    files.add_argument(
+        "--add", metavar="PATH", help="further usage events, such as those of the last day"
+    )
+    files.add_argument(
+        "--counts",
+        metavar="DIR",
+        help="folder for what was counted. With --usage it is written; without, training goes on "
+        "from it: with --add only the new events are read and counted, and the model is the "
+        "same as from all events at once; another similarity or threshold follows at once",
+    )
     files.add_argument(
         "--output", required=True, metavar="DIR", help="model folder to write; replaced whole"
     )
@@ -177,6 +189,12 @@ def _promote(command: argparse.ArgumentParser) -> None:
 
 def _rollback(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", required=True, metavar="HOME", help="a home of versions")
+
+
+def _estimate(command: argparse.ArgumentParser) -> None:
+    _usage(command.add_argument_group("what to read"), required=True)
+    _training(command)
+    _machine(command)
 
 
 Group = argparse._ArgumentGroup | argparse.ArgumentParser

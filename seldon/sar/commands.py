@@ -1,10 +1,10 @@
-"""`train`, `recommend`, `similar`, `explain`, `rollback` of `python -m seldon.sar`."""
+"""`train`, `estimate`, `recommend`, `similar`, `explain`, `rollback` of `python -m seldon.sar`."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,19 @@ import numpy as np
 
 from seldon.base import save_recommender
 from seldon.errors import InvalidParameter
-from seldon.interactions import Interactions
+from seldon.interactions import Interactions, Vocabulary
+from seldon.memory import available_memory, gigabytes
 from seldon.reading import ParsingReport
+from seldon.reading.report import merged
+from seldon.sar.counted import Counted, joined
+from seldon.sar.counting import ByPopularity, baskets
+from seldon.sar.estimate import estimate
 from seldon.sar.inputs import catalog_of, memory_of, parameters_of, read_events, reading_of
 from seldon.sar.judgement import histories, judged, kept, sar_model
 from seldon.sar.model import SARRecommender
 from seldon.sar.parameters import TrainingParameters
 from seldon.sar.spark import session, train_on_spark
-from seldon.sar.terminal import note, print_json, stage_bars, table
+from seldon.sar.terminal import ProgressBar, note, print_json, stage_bars, table
 from seldon.sar.training import TrainingStatistics, train
 from seldon.versions import VERSIONS, rollback
 
@@ -65,18 +70,54 @@ def _here(
     catalog = catalog_of(options)
     listed, catalog_report = catalog or (None, None)
     filtering = parameters.enable_cold_item_placement and listed is not None
-    known = listed.items if filtering and listed is not None else None
-    events, report = read_events(options.usage, options, "Reading", known)
+    # Counts are kept of all items, so that a later catalog can list others.
+    known = listed.items if filtering and listed is not None and not options.counts else None
+    reports, source = _source(options, parameters, known)
     with stage_bars(shown=False if options.json else None) as told:
-        model, statistics = train(events, listed, parameters, told, memory=memory_of(options))
-    return model, replace(statistics, usage_parsing=report, catalog_parsing=catalog_report), events
+        model, statistics = train(source, listed, parameters, told, memory=memory_of(options))
+    if isinstance(source, Counted) and (options.usage or options.add):
+        source.save(options.counts)
+    report = merged(reports, None) if reports else None
+    statistics = replace(statistics, usage_parsing=report, catalog_parsing=catalog_report)
+    return model, statistics, source.events if isinstance(source, Counted) else source
+
+
+def _source(
+    options: Namespace, parameters: TrainingParameters, known: Vocabulary | None
+) -> tuple[list[ParsingReport], Interactions | Counted]:
+    """The events to train on, counted already when counts are kept."""
+    if options.usage is None and options.counts is None:
+        raise InvalidParameter("nothing to train on: give --usage, or --counts of an earlier run")
+    reports: list[ParsingReport] = []
+
+    def read(path: str) -> Interactions:
+        events, report = read_events(path, options, "Reading", known)
+        reports.append(report)
+        return events
+
+    if options.usage is None:
+        counted = Counted.load(options.counts)
+        counted.check_unit(parameters.cooccurrence_unit)
+        return reports, counted.add(read(options.add)) if options.add else counted
+    events = read(options.usage)
+    if options.add:
+        events = joined(events, read(options.add))[0]
+    if options.counts is None:
+        return reports, events
+    with ProgressBar("Counting all pairs", shown=False if options.json else None) as bar:
+        memory = memory_of(options) or available_memory()
+        unit = parameters.cooccurrence_unit
+        return reports, Counted.of(events, unit, memory=memory, told=bar.reach)
 
 
 def _on_spark(
     options: Namespace, parameters: TrainingParameters
 ) -> tuple[SARRecommender, TrainingStatistics, Interactions | None]:
-    if options.catalog is not None:
-        raise InvalidParameter("--catalog needs --engine local: Spark trains from usage alone")
+    if options.catalog or options.add or options.counts or options.usage is None:
+        raise InvalidParameter(
+            "--engine spark trains from --usage alone: --catalog, --add and --counts need "
+            "--engine local"
+        )
     spark = session(options.master)
     try:
         with stage_bars(shown=False if options.json else None) as told:
@@ -112,6 +153,24 @@ def _told(report: ParsingReport | None) -> dict[str, Any] | None:
             for e in error.samples[:1]
         },
     }
+
+
+def estimate_command(options: Namespace) -> None:
+    parameters = parameters_of(options)
+    events, _ = read_events(options.usage, options, "Reading")
+    prepared = ByPopularity(baskets(events, parameters.cooccurrence_unit))
+    found = estimate(prepared, parameters, memory=memory_of(options))
+    answer = {
+        "events": len(events),
+        "users": len(events.users),
+        **asdict(found),
+        "fits": found.fits,
+    }
+    if options.json:
+        print_json(answer)
+        return
+    answer |= {"memory": gigabytes(found.memory), "available": gigabytes(found.available)}
+    print(table({name.replace("_", " "): value for name, value in answer.items()}))
 
 
 # --- ask a model ---------------------------------------------------------------------------------

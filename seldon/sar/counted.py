@@ -56,7 +56,7 @@ class Counted:
 
         Only the baskets of users who have new events are counted again.
         """
-        events, first = _joined(self.events, more)
+        events, first = joined(self.events, more)
         touched = np.zeros(len(events.users), np.bool_)
         touched[events.user[first:]] = True
         theirs = touched[events.user]
@@ -133,7 +133,7 @@ class Counted:
             )
 
 
-def _joined(old: Interactions, new: Interactions) -> tuple[Interactions, int]:
+def joined(old: Interactions, new: Interactions) -> tuple[Interactions, int]:
     """Old events, then new ones, over the ids of both; and where the new ones begin."""
     users = Vocabulary(np.concatenate([old.users.ids, new.users.ids]))
     items = Vocabulary(np.concatenate([old.items.ids, new.items.ids]))

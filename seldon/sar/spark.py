@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 from seldon.errors import InvalidData, MissingExtra, SeldonError
 from seldon.interactions import Interactions, Vocabulary
-from seldon.reading import ParsingError, ParsingReport, read_interactions
+from seldon.reading import ParsingReport, read_interactions
 from seldon.reading.files import ERROR_LIMIT, input_files
-from seldon.reading.report import SAMPLES_KEPT
-from seldon.sar.counting import PairCounts, baskets, count_pairs
+from seldon.reading.report import merged
+from seldon.sar.counting import ByPopularity, PairCounts, baskets, count_pairs
 from seldon.sar.history import EVENTS_KEPT, as_interactions, latest_events
 from seldon.sar.ids import as_integers, numbered
 from seldon.sar.model import SARRecommender
@@ -271,7 +271,7 @@ def _pairs(
     share: Interactions, cuts: Sequence[int], parameters: TrainingParameters
 ) -> Iterator[tuple[int, tuple[Array, Array]]]:
     """Counted pairs of a share, by the stretch of items that the row is in."""
-    counts = count_pairs(baskets(share, parameters.cooccurrence_unit))
+    counts = count_pairs(ByPopularity(baskets(share, parameters.cooccurrence_unit)))
     row = np.repeat(np.arange(len(counts.occurrences)), np.diff(counts.offsets))
     pair = row << 32 | counts.columns
     for stretch, (first, last) in enumerate(pairwise(cuts)):
@@ -298,32 +298,6 @@ def _summed(
 
 
 # --- on the driver -------------------------------------------------------------------------------
-
-
-def merged(reports: Sequence[ParsingReport], limit: int | None) -> ParsingReport:
-    """Reports of several files as one, in their order.
-
-    Parameters
-    ----------
-    limit : int or None
-        Errors allowed over all files.
-    """
-    found: dict[tuple[str, bool], ParsingError] = {}
-    for error in (error for report in reports for error in report.errors):
-        before = found.setdefault((error.error, error.warning), replace(error, count=0, samples=()))
-        found[error.error, error.warning] = replace(
-            before,
-            count=before.count + error.count,
-            samples=(*before.samples, *error.samples)[:SAMPLES_KEPT],
-        )
-    errors = sum(error.count for error in found.values() if not error.warning)
-    return ParsingReport(
-        tuple(sorted(found.values(), key=lambda error: error.warning)),
-        sum(report.total_lines for report in reports),
-        sum(report.successful_lines for report in reports),
-        max((report.duration for report in reports), default=0.0),
-        all(report.complete for report in reports) and (limit is None or errors <= limit),
-    )
 
 
 def _cuts(occurrences: Array, stretches: int) -> list[int]:

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from seldon.folders import open_folder
 from seldon.sar.__main__ import main
 from tests.services.processes import ROOT
 
@@ -114,6 +115,49 @@ def test_train_says_what_it_did(usage, tmp_path, ask):
     assert said["parameters"]["decay_period_in_days"] == 30
     assert said["usage"] == {"lines": 960, "accepted": 960, "errors": {}}
     assert "ndcg@10" in said["evaluation"]["values"]
+
+
+def test_a_day_is_added_to_counts(usage, tmp_path, ask):
+    """The same folder, byte for byte, as from all events at once."""
+    lines = usage.read_text().splitlines(keepends=True)
+    (tmp_path / "before.csv").write_text("".join(lines[:700]))
+    (tmp_path / "day.csv").write_text("".join(lines[700:]))
+    before, day, counts = (tmp_path / name for name in ("before.csv", "day.csv", "counts"))
+
+    def trained(name, *arguments):
+        ask("train", "--output", tmp_path / name, "--support-threshold", 2, *arguments)
+        return open_folder(tmp_path / name).files
+
+    everything = trained("everything", "--usage", usage)
+    assert trained("base", "--usage", before, "--counts", counts) != everything
+    assert trained("added", "--counts", counts, "--add", day) == everything
+    assert trained("again", "--counts", counts) == everything
+    assert trained("at once", "--usage", before, "--add", day) == everything
+    lift = trained("lift", "--usage", usage, "--similarity", "Lift")
+    assert trained("lift too", "--counts", counts, "--similarity", "Lift") == lift
+
+
+def test_estimate(usage, ask, capsys):
+    found = ask("estimate", "--usage", usage, "--support-threshold", 1)
+    assert (found["events"], found["users"], found["items"], found["baskets"]) == (
+        960,
+        120,
+        40,
+        120,
+    )
+    assert found["visits"] == 120 * 8 * 7 // 2
+    assert found["fits"] is True
+    assert main(["estimate", "--usage", str(usage), "--memory-limit", "1K"]) == 0
+    assert "fits                 no" in capsys.readouterr().out
+
+
+def test_row_44_what_cannot_fit_is_refused_with_what_would(usage, tmp_path, refused):
+    line = refused(
+        "train", "--usage", usage, "--output", tmp_path / "m", "--support-threshold", 1,
+        "--memory-limit", "30K",
+    )  # fmt: skip
+    assert "are available" in line
+    assert not (tmp_path / "m").exists()
 
 
 def test_bad_lines_are_noted_and_counted(tmp_path, ask, capsys):
@@ -250,6 +294,10 @@ def test_errors_are_one_line_that_helps(usage, model, tmp_path, refused, ask):
         "train", "--usage", tmp_path / "no", "--output", tmp_path / "m"
     )
     assert "no manifest.json" in refused("similar", "--model", tmp_path, "--item", "i")
+    assert "nothing to train on" in refused("train", "--output", tmp_path / "m")
+    assert "need --engine local" in refused(
+        "train", "--usage", usage, "--output", tmp_path / "m", "--engine", "spark", "--add", usage
+    )
     assert "for whom?" in refused("recommend", "--model", model)
     assert "--split" in refused("evaluate", "--model", model)
     assert "--date None" in refused("evaluate", "--usage", usage, "--split", "date")
@@ -300,7 +348,16 @@ def test_as_a_program(model, tmp_path):
         [*command, "--help"], capture_output=True, text=True, cwd=tmp_path, env=environment
     )
     assert shown.returncode == 0
-    for name in ("train", "evaluate", "recommend", "similar", "explain", "promote", "rollback"):
+    for name in (
+        "train",
+        "evaluate",
+        "recommend",
+        "similar",
+        "explain",
+        "promote",
+        "rollback",
+        "estimate",
+    ):
         assert f"    {name} " in shown.stdout
     failed = subprocess.run(
         [*command, "similar", "--model", "nope", "--item", "i"],
