@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 BIN := .venv/bin
-EXTRAS := train,predict,xgboost,grpc,zookeeper,slirec,mlflow,shopify,s3,postgres,parquet,spark
+EXTRAS := predict,xgboost,grpc,zookeeper,slirec,mlflow,shopify,s3,postgres,parquet,spark
 
 .PHONY: run test check format clean
 
@@ -42,7 +42,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/run: .venv/bin/python requirements.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 .venv/test: .venv/bin/python requirements.txt requirements-dev.txt pyproject.toml
