@@ -84,8 +84,9 @@ class RequestLog:
 
 def _as_json(line: dict[str, Any]) -> bytes:
     cut = {k: v[:MAX_TEXT] if isinstance(v, str) and k != "query" else v for k, v in line.items()}
-    if isinstance(cut.get("time"), float):  # made readable here, not while a request waits
-        cut["time"] = datetime.fromtimestamp(cut["time"], UTC).isoformat(timespec="milliseconds")
+    moment = cut.get("time")
+    if isinstance(moment, float):  # made readable here, not while a request waits
+        cut["time"] = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
     try:
         return orjson.dumps(cut, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # a lone surrogate in a caller's text
