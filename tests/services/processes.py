@@ -70,8 +70,9 @@ def gunicorn(
     env: dict[str, str] | None = None,
     port: int | None = None,
     seconds: float = 60,
+    folder: Path = ROOT,
 ) -> Iterator[tuple[subprocess.Popen, int]]:
-    """A real gunicorn serving `app` from the checkout; yields the master's process and port.
+    """A real gunicorn serving `app` from `folder`; yields the master's process and port.
 
     What it prints goes to the file `log`. It is ready when its port accepts, `seconds` at most.
     """
@@ -79,7 +80,7 @@ def gunicorn(
     command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", *options, app]
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=stream, stderr=stream
+            command, cwd=folder, env={**os.environ, **(env or {})}, stdout=stream, stderr=stream
         )
     try:
         try:
