@@ -26,3 +26,17 @@ REQUIRE_CACHE = False  # /readyz answers 503 while no memcached server can be re
 DRAIN_SECONDS = 1  # after SIGTERM: /readyz says 503 and requests are still taken for this long
 LOG_LEVEL = "INFO"  # INFO writes a line a request; WARNING only what is wrong
 LOG_QUERIES = False  # the request log keeps query strings, for seldon.replay
+# keys of the models API (header x-api-key); without any it is not mounted
+API_KEYS = {
+    "admin": [],
+    "recommend": [],
+}
+MODELS_ROOT = "var/models"  # folder of the models API's trained models and their registry
+# where usage and catalog files lie: a folder in it is a container
+MODELS_INPUT_ROOT = "var/inputs"
+MODELS_DATABASE = ""  # registry of models; empty is SQLite in MODELS_ROOT, for one host
+MODELS_LOADED = 16  # models of the models API in memory per process
+MODELS_MEMORY_BYTES = 4_294_967_296  # and their files' size together
+TRAINING_MEMORY_BYTES = 0  # memory a training may use; 0 is four fifths of the machine or container
+START_TRAINER = True  # start a trainer beside the web processes when there is something to train
+SWAGGER_UI = True  # serve the models API's description at /swagger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,8 @@ from seldon.config import settings
 from seldon.microservice.recommend import Algorithms, mount_recommend
 from seldon.operation.log import RequestLog, configure_logging
 from seldon.web import create_web_app
+
+log = logging.getLogger(__name__)
 
 
 def create_app(
@@ -40,4 +43,10 @@ def create_app(
     app = create_web_app("recommender", values, request_log)
     folder = root or Path.cwd()
     mount_recommend(app, Algorithms.load(values, [folder / "algs", folder]), values, request_log)
+    if any(values["API_KEYS"]["admin"]):
+        from seldon.models_api import mount
+
+        mount(app, values)
+    else:
+        log.info("the models API is not mounted: the setting API_KEYS has no admin key")
     return app

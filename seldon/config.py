@@ -73,9 +73,17 @@ def settings(
         else:
             values[name] = copy.deepcopy(value)
     values["MEMCACHE"]["servers"] = server_list(values["MEMCACHE"]["servers"])
+    if isinstance(values["API_KEYS"], dict):
+        values["API_KEYS"] = {kind: server_list(keys) for kind, keys in values["API_KEYS"].items()}
     for name, setting in SETTINGS.items():
         _validate(setting, values[name], origins[name])
     return values, origins
+
+
+def settings_of_this_deployment() -> dict[str, Any]:
+    """For commands: the settings of ``recommender_config.py`` in the current folder, if any."""
+    values, _ = settings(_config_module())
+    return values
 
 
 def server_list(servers: Any) -> Any:
@@ -176,6 +184,12 @@ def _is_address(text: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]", host)) and (
         port.isascii() and port.isdigit() and 0 < int(port) < 65536
     )
+
+
+def _is_api_keys(value: Any) -> bool:
+    keys = [*value["admin"], *value["recommend"]]
+    sound = all(isinstance(key, str) and not set(key) & set(", \t\r\n") for key in keys)
+    return sound and (not any(keys) or any(value["admin"]))
 
 
 def _is_chain(value: Any) -> bool:
@@ -353,9 +367,73 @@ _TABLE = [
         _is_bool,
         "the request log keeps query strings, for seldon.replay",
     ),
+    Setting(
+        "API_KEYS",
+        {"admin": [], "recommend": []},
+        "{'admin': ['primary', 'secondary'], 'recommend': ['primary', 'secondary']}, keys "
+        "without commas or blanks, at least one of them admin, or none at all",
+        _is_api_keys,
+        "keys of the models API (header x-api-key); without any it is not mounted",
+    ),
+    Setting(
+        "MODELS_ROOT",
+        "var/models",
+        "a path",
+        lambda v: _is_text(v) and v != "",
+        "folder of the models API's trained models and their registry",
+    ),
+    Setting(
+        "MODELS_INPUT_ROOT",
+        "var/inputs",
+        "a path or an fsspec address like s3://bucket/prefix",
+        lambda v: _is_text(v) and v != "",
+        "where usage and catalog files lie: a folder in it is a container",
+    ),
+    Setting(
+        "MODELS_DATABASE",
+        "",
+        "a database URL: sqlite:///… or postgresql://…",
+        lambda v: v == "" or v.startswith(("sqlite:", "postgresql:")),
+        "registry of models; empty is SQLite in MODELS_ROOT, for one host",
+    ),
+    Setting(
+        "MODELS_LOADED",
+        16,
+        "an integer from 1 to 10000",
+        _is_number(1, 10_000),
+        "models of the models API in memory per process",
+    ),
+    Setting(
+        "MODELS_MEMORY_BYTES",
+        4 * 2**30,
+        "an integer from 1 to 2**50",
+        _is_number(1, 2**50),
+        "and their files' size together",
+    ),
+    Setting(
+        "TRAINING_MEMORY_BYTES",
+        0,
+        "an integer from 0 to 2**50",
+        _is_number(0, 2**50),
+        "memory a training may use; 0 is four fifths of the machine or container",
+    ),
+    Setting(
+        "START_TRAINER",
+        True,
+        "True or False",
+        _is_bool,
+        "start a trainer beside the web processes when there is something to train",
+    ),
+    Setting(
+        "SWAGGER_UI",
+        True,
+        "True or False",
+        _is_bool,
+        "serve the models API's description at /swagger",
+    ),
 ]
 SETTINGS = {setting.name: setting for setting in _TABLE}
-SECRET: frozenset[str] = frozenset()
+SECRET = frozenset({"API_KEYS", "MODELS_DATABASE"})
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -17,22 +16,6 @@ from seldon.errors import InvalidParameter, InvalidSetting, MissingExtra, ModelN
 
 UPLOADS = ".uploads"
 _EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """One file of a training.
-
-    Attributes
-    ----------
-    name : str
-        Path within the container, as reports show it.
-    path : Path
-        Where it can be read on this machine.
-    """
-
-    name: str
-    path: Path
 
 
 def open_inputs(root: str) -> LocalInputs | RemoteInputs:
@@ -63,8 +46,18 @@ class LocalInputs:
         found = self._inside(container, path)
         return found is not None and bool(found.is_file() or _files_of(found))
 
-    def files(self, container: str, path: str, _into: Path) -> list[InputFile]:
-        """The file, or the files directly in the folder, in alphabetical order.
+    def stage(self, container: str, path: str, into: Path) -> Path:
+        """Make the file, or the files directly in the folder, readable under `into`.
+
+        Parameters
+        ----------
+        into : Path
+            Gets links to the files, under the names they have in the container.
+
+        Returns
+        -------
+        Path
+            `path` below `into`: a file or a folder.
 
         Raises
         ------
@@ -74,9 +67,17 @@ class LocalInputs:
         found = self._inside(container, path)
         if found is None:
             raise _gone(container, path)
+        staged = into / normalised(path)
         if found.is_file():
-            return [InputFile(normalised(path), found)]
-        return [InputFile(f"{normalised(path)}/{f.name}", f) for f in _files_of(found)]
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            staged.unlink(missing_ok=True)
+            staged.symlink_to(found)
+            return staged
+        staged.mkdir(parents=True, exist_ok=True)
+        for file in _files_of(found):
+            (staged / file.name).unlink(missing_ok=True)
+            (staged / file.name).symlink_to(file)
+        return staged
 
     def write(self, container: str, path: str, source: IO[bytes]) -> int:
         """Store an uploaded file, whole or not at all; returns its size in bytes.
@@ -167,17 +168,15 @@ class RemoteInputs:
     def has_files(self, container: str, path: str) -> bool:
         return self.is_file(container, path) or bool(self._names(container, path))
 
-    def files(self, container: str, path: str, into: Path) -> list[InputFile]:
-        """Copies in the folder `into`, in alphabetical order."""
-        single = self.is_file(container, path)
-        names = [normalised(path)] if single else self._names(container, path)
+    def stage(self, container: str, path: str, into: Path) -> Path:
+        """Copy the file, or the files directly in the folder, to `path` below `into`."""
+        names = [path] if self.is_file(container, path) else self._names(container, path)
         if not names:
             raise _gone(container, path)
-        copies = [InputFile(name, into / str(number)) for number, name in enumerate(names)]
-        into.mkdir(parents=True, exist_ok=True)
-        for copy in copies:
-            self._files.get_file(self._place(container, copy.name), str(copy.path))
-        return copies
+        for name in map(normalised, names):
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            self._files.get_file(self._place(container, name), str(into / name))
+        return into / normalised(path)
 
     def write(self, container: str, path: str, source: IO[bytes]) -> int:
         place = self._place(container, path)

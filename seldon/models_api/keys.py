@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Protocol
 
 HEADER = "x-api-key"
+
+
+class Headers(Protocol):
+    """Request headers: `get` by name."""
+
+    def get(self, key: str, /) -> str | None: ...
 
 
 class ApiKeys:
@@ -25,11 +32,11 @@ class ApiKeys:
     def __repr__(self) -> str:
         return f"ApiKeys({len(self._admin)} admin, {len(self._recommend)} recommend)"
 
-    def is_admin(self, headers: Mapping[str, str]) -> bool:
+    def is_admin(self, headers: Headers) -> bool:
         """Whether these request headers carry an admin key."""
         return _matches(headers.get(HEADER), self._admin)
 
-    def may_recommend(self, headers: Mapping[str, str]) -> bool:
+    def may_recommend(self, headers: Headers) -> bool:
         """Whether these request headers carry any key."""
         return _matches(headers.get(HEADER), self._admin + self._recommend)
 

@@ -239,6 +239,13 @@ class ModelRegistry:
             for row in rows
         ]
 
+    def has_unfinished(self) -> bool:
+        """Whether there is anything to train, or in training."""
+        with self._begin() as connection:
+            return (
+                connection.execute(sa.select(_models.c.id).where(_UNFINISHED)).first() is not None
+            )
+
     def claim(self, queued: QueuedModel, host: str) -> Run | None:
         """Take `queued` up, unless somebody changed its row since it was looked at."""
         token = secrets.token_hex(16)

@@ -1,9 +1,23 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 
+from seldon.models_api import mount
 from seldon.models_api.registry import ModelRegistry
+from seldon.models_api.trainer import Trainer
+from seldon.models_api.training import warm_up
+from seldon.models_api.workplace import open_workplace
 from tests.services.postgresql import missing, postgresql
+
+ADMIN, ADMIN_2, RECOMMEND, RECOMMEND_2 = "admin-1", "admin-2", "recommend-1", "recommend-2"
+
+# Table T7 of the API's documentation of SAR: users and what they took.
+T7 = {"u1": "ABC", "u2": "ABCD", "u3": "ADE", "u4": "ACD", "u5": "ABCDE", "u6": "E", "u7": "B"}
+T7_CSV = "".join(
+    f"{user},{item},2017-04-01T12:00:00\n" for user, items in T7.items() for item in items
+)
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +48,78 @@ def registry(database):
     registry = ModelRegistry(database)
     yield registry
     registry.close()
+
+
+@pytest.fixture
+def settings(tmp_path):
+    from seldon.config import settings
+
+    values, _ = settings(
+        None,
+        {},
+        API_KEYS={"admin": [ADMIN, ADMIN_2], "recommend": [RECOMMEND, RECOMMEND_2]},
+        MODELS_ROOT=str(tmp_path / "models"),
+        MODELS_INPUT_ROOT=str(tmp_path / "inputs"),
+        START_TRAINER=False,
+    )
+    return values
+
+
+@pytest.fixture
+def place(settings):
+    """The registry, models and inputs of `settings`, with T7 in the container `shop`."""
+    place = open_workplace(settings)
+    place.inputs.write("shop", "t7/usage.csv", io.BytesIO(T7_CSV.encode()))
+    yield place
+    place.registry.close()
+
+
+@pytest.fixture
+def app(settings, place):
+    from seldon.operation.log import RequestLog
+    from seldon.web import create_web_app
+
+    app = create_web_app("test", settings, RequestLog())
+    mount(app, settings)
+    yield app
+    app.extensions["models_api"].registry.close()
+
+
+@pytest.fixture
+def client(app):
+    """An API client whose requests carry the admin key unless they bring headers."""
+    return Client(app.test_client())
+
+
+@pytest.fixture
+def train(place):
+    """Trains what waits, in child processes as in production, until nothing is left."""
+
+    warm_up()
+
+    def train():
+        trainer = Trainer(place)
+        while trainer.train_next():
+            pass
+
+    return train
+
+
+class Client:
+    def __init__(self, client):
+        self._client = client
+
+    def __call__(self, method, path, key=ADMIN, **options):
+        headers = {} if key is None else {"x-api-key": key}
+        headers |= options.pop("headers", {})
+        return self._client.open(path, method=method, headers=headers, **options)
+
+    def create(self, **parameters):
+        body = {"blobContainerName": "shop", "usageRelativePath": "t7/usage.csv", **parameters}
+        return self("POST", "/api/models", json=body)
+
+    def ranked(self, path, **options):
+        """(item, score) pairs of a recommend call that must succeed."""
+        answer = self(options.pop("method", "GET"), path, RECOMMEND, **options)
+        assert answer.status_code == 200, answer.text
+        return [(entry["recommendedItemId"], entry["score"]) for entry in answer.json]

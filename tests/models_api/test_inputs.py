@@ -30,15 +30,20 @@ def inputs(request, tmp_path):
     return inputs
 
 
-def test_a_folder_is_its_files_in_order_and_not_deeper(inputs, tmp_path):
-    files = inputs.files("shop", "usage", tmp_path / "copies")
-    assert [file.name for file in files] == ["usage/part1.csv", "usage/part2.csv"]
-    assert [file.path.read_bytes() for file in files] == [b"usage/part1.csv", b"usage/part2.csv"]
+def test_a_folder_is_its_files_and_not_those_deeper(inputs, tmp_path):
+    staged = inputs.stage("shop", "usage", tmp_path / "staged")
+    assert staged == tmp_path / "staged" / "usage"
+    assert {file.name: file.read_bytes() for file in staged.iterdir()} == {
+        "part1.csv": b"usage/part1.csv",
+        "part2.csv": b"usage/part2.csv",
+    }
 
 
 def test_a_file_is_itself(inputs, tmp_path):
-    (file,) = inputs.files("shop", "/usage\\part2.csv/", tmp_path / "copies")
-    assert (file.name, file.path.read_bytes()) == ("usage/part2.csv", b"usage/part2.csv")
+    staged = inputs.stage("shop", "/usage\\part2.csv/", tmp_path / "staged")
+    assert staged == tmp_path / "staged" / "usage" / "part2.csv"
+    assert staged.read_bytes() == b"usage/part2.csv"
+    assert inputs.stage("shop", "usage/part2.csv", tmp_path / "staged") == staged
 
 
 def test_what_is_there_and_what_is_not(inputs, tmp_path):
@@ -47,13 +52,13 @@ def test_what_is_there_and_what_is_not(inputs, tmp_path):
     assert inputs.has_files("shop", "usage") and not inputs.has_files("shop", "usages")
     assert not inputs.has_files("other", "usage")
     with pytest.raises(ModelNotFound, match="not there any more"):
-        inputs.files("shop", "usages", tmp_path / "copies")
+        inputs.stage("shop", "usages", tmp_path / "staged")
 
 
 def test_hidden_files_are_no_input(inputs, tmp_path):
     with pytest.raises(InvalidParameter):
         inputs.write("shop", "usage/.part.csv", io.BytesIO(b"x"))
-    assert len(inputs.files("shop", "usage", tmp_path / "copies")) == 2
+    assert len(list(inputs.stage("shop", "usage", tmp_path / "staged").iterdir())) == 2
 
 
 @pytest.mark.parametrize("path", ESCAPES)
@@ -67,7 +72,7 @@ def test_row_38_no_path_leaves_its_container(tmp_path, path):
     assert not inputs.has_files("shop", path)
     assert not inputs.is_file("shop", path)
     with pytest.raises(ModelNotFound):
-        inputs.files("shop", path, tmp_path)
+        inputs.stage("shop", path, tmp_path / "staged")
 
 
 @pytest.mark.parametrize("container", ["", "..", ".", ".uploads", "a/b", "/etc", "a\0", "linked"])

@@ -58,8 +58,7 @@ def memcached(port: int | None = None, *options: str) -> Iterator[tuple[subproce
         wait_for_port(port, process)
         yield process, port
     finally:
-        process.kill()  # it has nothing to lose, and takes a second to stop by itself
-        process.wait()
+        stop(process)
 
 
 @contextmanager

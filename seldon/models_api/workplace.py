@@ -1,0 +1,58 @@
+"""The registry, the models and the inputs that the settings name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seldon.models_api.inputs import LocalInputs, RemoteInputs, open_inputs
+from seldon.models_api.registry import ModelRegistry
+from seldon.models_api.store import ModelStore
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What the API and a training read from and write to.
+
+    Attributes
+    ----------
+    memory : int
+        Bytes a training may use.
+    """
+
+    registry: ModelRegistry
+    store: ModelStore
+    inputs: LocalInputs | RemoteInputs
+    memory: int
+
+
+def open_workplace(settings: Mapping[str, Any]) -> Workplace:
+    """Open what the settings name; folders and an empty registry are made when missing.
+
+    Raises
+    ------
+    InvalidSetting, RegistryUnavailable
+        The registry cannot be used; see `ModelRegistry`.
+    """
+    store = ModelStore(settings["MODELS_ROOT"])
+    url = settings["MODELS_DATABASE"] or f"sqlite:///{store.root / 'registry.sqlite'}"
+    return Workplace(
+        ModelRegistry(url),
+        store,
+        open_inputs(settings["MODELS_INPUT_ROOT"]),
+        _training_memory(settings["TRAINING_MEMORY_BYTES"]),
+    )
+
+
+def _training_memory(setting: int) -> int:
+    """The setting, or four fifths of what this machine or container has; bytes."""
+    if setting:
+        return setting
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total * 4 // 5
