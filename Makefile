@@ -14,7 +14,7 @@ run: .venv/run
 	@$(BIN)/python examples/quickstart.py
 
 test: .venv/test
-	@deploy/install-packages memcached nginx-light wrk chromium chromium-driver zookeeper postgresql default-jre-headless
+	@deploy/install-packages memcached nginx wrk chromium chromium-driver zookeeper postgresql default-jre-headless
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
