@@ -25,7 +25,10 @@ MAX_WAITING = 64  # requests waiting in one worker before it refuses more with 5
 REQUIRE_CACHE = False  # /readyz answers 503 while no memcached server can be reached
 DRAIN_SECONDS = 1  # after SIGTERM: /readyz says 503 and requests are still taken for this long
 LOG_LEVEL = "INFO"  # INFO writes a line a request; WARNING only what is wrong
-LOG_QUERIES = False  # the request log keeps query strings, for seldon.replay
+LOG_QUERIES = 0  # share of requests whose query and answer are logged, for seldon.replay
+LOG_USER_KEY = (
+    ""  # a secret under which user ids in the log are hashed; empty logs them as they are
+)
 # keys of the models API (header x-api-key); without any it is not mounted
 API_KEYS = {
     "admin": [],

@@ -362,10 +362,17 @@ _TABLE = [
     ),
     Setting(
         "LOG_QUERIES",
-        False,
-        "True or False",
-        _is_bool,
-        "the request log keeps query strings, for seldon.replay",
+        0,
+        "a number from 0 to 1",
+        lambda v: isinstance(v, (int, float)) and 0 <= v <= 1,
+        "share of requests whose query and answer are logged, for seldon.replay",
+    ),
+    Setting(
+        "LOG_USER_KEY",
+        "",
+        "a text",
+        _is_text,
+        "a secret under which user ids in the log are hashed; empty logs them as they are",
     ),
     Setting(
         "API_KEYS",
@@ -433,7 +440,7 @@ _TABLE = [
     ),
 ]
 SETTINGS = {setting.name: setting for setting in _TABLE}
-SECRET = frozenset({"API_KEYS", "MODELS_DATABASE"})
+SECRET = frozenset({"API_KEYS", "LOG_USER_KEY", "MODELS_DATABASE"})
 
 
 def main(argv: list[str] | None = None) -> int:

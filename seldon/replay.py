@@ -116,7 +116,7 @@ def read_log(lines: Iterable[bytes], skipped: Counter[str]) -> Iterator[Logged]:
     Parameters
     ----------
     lines : iterable of bytes
-        What the service writes with ``LOG_QUERIES = True``; other lines may stand between.
+        What the service writes with ``LOG_QUERIES`` above 0; other lines may stand between.
     skipped : Counter
         Is told how many lines were left out, by reason.
     """
@@ -362,7 +362,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m seldon.replay",
         description="Send the requests of a log to another instance of the service and compare "
-        "the answers. The log needs LOG_QUERIES = True.",
+        "the answers. The log needs LOG_QUERIES above 0.",
         epilog="exit status: 0 agreed, 1 a request failed or --min-agreement was missed, 2 usage",
     )
     parser.add_argument("log", nargs="+", type=Path, help="files, also .gz; - is standard input")

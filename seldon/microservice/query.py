@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,26 @@ def parse_fields(values: Mapping[str, Any]) -> RecommendQuery:
     if problems:
         raise InvalidQuery(problems)
     return RecommendQuery(**{k: [] if v is NOTHING else v for k, v in read.items()})
+
+
+def with_hashed_user(text: str, key: bytes) -> str:
+    """A query string for a log: the same user has the same other id as long as `key` is.
+
+    Parameters
+    ----------
+    text : str
+    key : bytes
+        Empty leaves the text as it is.
+    """
+    if not key:
+        return text
+    pairs = text.split("&")
+    for place, pair in enumerate(pairs):
+        name, _, value = pair.partition("=")
+        if unquote_plus(name) == "user_id":
+            digest = hashlib.blake2b(value.encode(), key=key[:64], digest_size=8).digest()
+            pairs[place] = f"user_id={int.from_bytes(digest) >> 1}"
+    return "&".join(pairs)
 
 
 def _client(name: str, value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from seldon.microservice.query import (
     RecommendQuery,
     parse_fields,
     parse_query_string,
+    with_hashed_user,
 )
 from seldon.microservice.service import Recommended, RecommendService
 from seldon.operation import metrics
@@ -132,7 +134,8 @@ class RecommendEndpoint:
         self._most_query = settings["MAX_QUERY_BYTES"]
         self._most_body = settings["MAX_BODY_BYTES"]
         self._logs_requests = settings["LOG_LEVEL"] in ("DEBUG", "INFO")
-        self._logs_queries = settings["LOG_QUERIES"]
+        self._share_with_query = settings["LOG_QUERIES"]
+        self._user_key = settings["LOG_USER_KEY"].encode()
         self._request_log = request_log
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -241,8 +244,8 @@ class RecommendEndpoint:
             line["dropped"] = result.answer.dropped
         if result.troubles:
             line["troubles"] = result.troubles
-        if self._logs_queries:
-            line["query"] = environ["QUERY_STRING"]
+        if self._share_with_query and random.random() < self._share_with_query:
+            line["query"] = with_hashed_user(environ["QUERY_STRING"], self._user_key)
             line["items"] = result.answer.items
             line["scores"] = result.answer.scores
         self._request_log.write(line)

@@ -1,6 +1,7 @@
 """What /recommend takes as parameters, and what it says of those it does not take."""
 
 import json
+import re
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -13,6 +14,7 @@ from seldon.microservice.query import (
     RecommendQuery,
     parse_fields,
     parse_query_string,
+    with_hashed_user,
 )
 
 SMALL = "client=test1&user_id=1&limit=30"
@@ -276,3 +278,13 @@ def test_row_06_a_wrong_type_in_a_body_is_named(values):
     with pytest.raises(InvalidQuery) as refused:
         parse_fields({"client": "c", "user_id": 1, "limit": 1, **values})
     assert list(refused.value.problems) == list(values)
+
+
+def test_row_62_a_logged_query_can_hide_its_user():
+    shown = with_hashed_user("client=a&user_id=17&limit=3", b"key")
+    again = with_hashed_user("limit=9&%75ser_id=17", b"key")
+    assert "user_id=17" not in shown
+    assert parse_query_string(shown).user_id == int(re.search(r"user_id=(\d+)", again)[1])
+    assert with_hashed_user("user_id=18", b"key") != with_hashed_user("user_id=17", b"key")
+    assert with_hashed_user("user_id=17", b"other") != with_hashed_user("user_id=17", b"key")
+    assert with_hashed_user("user_id=17", b"") == "user_id=17"
