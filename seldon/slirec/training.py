@@ -98,7 +98,7 @@ def train(
     _check(dataset, h)
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
-    run = _Run(dataset, h, device or _accelerator())
+    run = TrainingRun(dataset, h, device or _accelerator())
     found = newest_checkpoint(where, h, dataset.vocabulary)
     history: list[dict[str, float]] = []
     best: Weights = {}
@@ -140,7 +140,7 @@ def scores(network: SLiRecNetwork, dataset: SequenceDataset, groups: Groups) -> 
     return torch.cat(found).numpy()
 
 
-class _Run:
+class TrainingRun:
     """The network and its optimizer, an epoch at a time."""
 
     def __init__(self, dataset: SequenceDataset, h: Hyperparameters, device: str) -> None:
@@ -165,7 +165,7 @@ class _Run:
         with torch.random.fork_rng(), _bar(self.dataset, self.h, number, progress) as bar:
             torch.manual_seed(int(rng.integers(2**62)))
             for groups in training_groups(self.dataset, self.h, rng):
-                losses.append(self._step(groups))
+                losses.append(self.step(groups))
                 if not np.isfinite(losses[-1]):
                     raise TrainingDiverged(
                         f"the loss is {losses[-1]} in epoch {number}, step {len(losses)}; lower "
@@ -187,7 +187,7 @@ class _Run:
             "seconds": round(time.monotonic() - started, 3),
         }
 
-    def _step(self, groups: Groups) -> float:
+    def step(self, groups: Groups) -> float:
         h = self.h
         batch = sequence_batch(self.dataset, groups.position, h.max_seq_length)
         encoded = self.network.encode(Histories.of(batch, h, self.device))
