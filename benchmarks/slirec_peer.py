@@ -2,11 +2,15 @@
 
 import argparse
 import subprocess
+import time
 from pathlib import Path
 
 
 class Reference:
-    """Answers how many seconds the public implementation took; idle in between."""
+    """Answers how many seconds the public implementation took, on the clock and of processor time.
+
+    It is idle in between.
+    """
 
     def __init__(self, python):
         script = Path(__file__).with_name("slirec_reference.py")
@@ -26,11 +30,19 @@ class Reference:
     def ask(self, command):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        clock, processor = map(float, self.process.stdout.readline().split())
+        return clock, processor
 
     def stop(self):
         self.process.stdin.close()
         self.process.wait(30)
+
+
+def timed(work):
+    """Seconds of our own work, as `Reference.ask` gives them."""
+    clock, processor = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - clock, time.process_time() - processor
 
 
 def arguments(description, rounds):
