@@ -90,22 +90,44 @@ class ModelsService:
             return replace(model, model_status_message=message)
         return model
 
+    def create(self, given: TrainingRequest) -> Model:
+        """A new model, waiting for a trainer.
+
+        Raises
+        ------
+        InvalidRequest
+            An input it names does not exist.
+        """
+        problems = missing_inputs(self.inputs, given)
+        if problems:
+            raise InvalidRequest("The request is invalid.", problems)
+        parameters = to_json(
+            replace(
+                given,
+                description=None,
+                usage_relative_path=normalised(given.usage_relative_path),
+                catalog_file_relative_path=_normalised(given.catalog_file_relative_path),
+                evaluation_usage_relative_path=_normalised(given.evaluation_usage_relative_path),
+            )
+        )
+        return self.registry.create(parameters, given.description)
+
+    def delete(self, model_id: str) -> None:
+        """Take a model away; its training, if it is in one, ends within a second.
+
+        Raises
+        ------
+        ModelNotFound
+        """
+        if not self.registry.delete(model_id):
+            raise ModelNotFound(f"there is no model {model_id}")
+        # A trainer that is at it removes what it has; see `trainer`.
+        self.store.remove(model_id)
+        self.loaded.drop(self.store.folder(model_id))
+
 
 def train_model(service: ModelsService) -> Response:
-    given = training_request(body())
-    problems = missing_inputs(service.inputs, given)
-    if problems:
-        raise InvalidRequest("The request is invalid.", problems)
-    parameters = to_json(
-        replace(
-            given,
-            description=None,
-            usage_relative_path=normalised(given.usage_relative_path),
-            catalog_file_relative_path=_normalised(given.catalog_file_relative_path),
-            evaluation_usage_relative_path=_normalised(given.evaluation_usage_relative_path),
-        )
-    )
-    model = service.registry.create(parameters, given.description)
+    model = service.create(training_request(body()))
     answer = answered(model, 201)
     answer.headers["Location"] = f"{request.url_root}api/models/{model.id}"
     return answer
@@ -120,12 +142,7 @@ def get_model(service: ModelsService, modelId: str) -> Response:
 
 
 def delete_model(service: ModelsService, modelId: str) -> Response:
-    wanted = model_id(modelId)
-    if not service.registry.delete(wanted):
-        raise ModelNotFound(f"there is no model {wanted}")
-    # A trainer that is at it ends within a second and removes what it has; see `trainer`.
-    service.store.remove(wanted)
-    service.loaded.drop(service.store.folder(wanted))
+    service.delete(model_id(modelId))
     return empty(202)
 
 
