@@ -93,7 +93,7 @@ def show_a_call(port: int, cache: str | None) -> None:
     address += f"&recent_interactions={newest_first[10]}%2C{newest_first[20]}&exclusion_items="
     if cache:
         value = json.dumps(newest_first, separators=(",", ":"))
-        pylibmc.Client([cache]).set(KEY, value)
+        pylibmc.Client([cache], behaviors={}).set(KEY, value)
         address += f"&data_key={KEY}"
     address += "&limit=5"
     with urllib.request.urlopen(address, timeout=5) as answer:
