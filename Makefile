@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 EXTRAS := predict,xgboost,grpc,zookeeper,slirec,mlflow,shopify,s3,postgres,parquet,spark
 
-.PHONY: run test check format clean
+.PHONY: run test check format proto clean
 
 run: .venv/run
 	@deploy/install-packages memcached || echo "going on without memcached, in catalogue mode"
@@ -29,6 +29,10 @@ check: .venv/test
 format: .venv/test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# seldon/rpc/seldon_pb2*.py, from seldon/rpc/seldon.proto.
+proto: .venv/test
+	$(BIN)/python -m seldon.rpc.generate
 
 clean:
 	rm -rf .venv var build dist
