@@ -2,12 +2,18 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 
 # Metrics of all workers meet in files of a directory, which must be known before they are made.
-PREFIX = os.path.join(tempfile.gettempdir(), "recommender-metrics-")
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=os.path.basename(PREFIX))
+METRICS, PREFIX = "PROMETHEUS_MULTIPROC_DIR", "recommender-metrics-"
+try:
+    if METRICS not in os.environ:
+        os.environ[METRICS] = tempfile.mkdtemp(prefix=PREFIX)
+    os.makedirs(os.environ[METRICS], exist_ok=True)
+except OSError as error:
+    sys.exit(f"recommender: no directory for metrics: {error}; set TMPDIR or {METRICS}")
 
 bind = "127.0.0.1:5000"
 workers = 2
@@ -28,7 +34,23 @@ def child_exit(server, worker):
     merge_dead_worker(worker.pid)
 
 
+def when_ready(server):
+    """A reload (SIGHUP) first tries, in a process of its own, whether the app still loads."""
+    reload = server.handle_hup
+
+    def handle_hup():
+        module = server.app.app_uri.partition(":")[0]
+        environment = {name: value for name, value in os.environ.items() if name != METRICS}
+        tried = [sys.executable, "-c", f"import {module}"]
+        if subprocess.run(tried, cwd=server.cfg.chdir, env=environment).returncode:
+            server.log.error("%s does not load; the old workers stay", module)
+        else:
+            reload()
+
+    server.handle_hup = handle_hup
+
+
 def on_exit(server):
-    directory = os.environ["PROMETHEUS_MULTIPROC_DIR"]
-    if directory.startswith(PREFIX):
+    directory = os.environ[METRICS]
+    if os.path.basename(directory).startswith(PREFIX):
         shutil.rmtree(directory, ignore_errors=True)

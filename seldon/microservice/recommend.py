@@ -206,7 +206,10 @@ class RecommendEndpoint:
         stream: io.BufferedIOBase = environ["wsgi.input"]
         chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         if int(length) <= self._most_body:
-            body = stream.read(self._most_body + 1 if chunked else int(length))
+            try:
+                body = stream.read(self._most_body + 1 if chunked else int(length))
+            except Exception as error:  # the server's own classes
+                raise InvalidParameter(f"the body cannot be read: {error}") from error
             if len(body) <= self._most_body:
                 return body
         raise RequestTooLarge(f"the body is longer than MAX_BODY_BYTES, {self._most_body}")

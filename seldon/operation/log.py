@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +16,7 @@ import orjson
 from seldon.operation.metrics import LOST_LINES
 
 MAX_TEXT = 256
+MAX_TRACEBACK = 8192
 WAITING_LINES = 10_000
 FLUSH_SECONDS = 0.1
 
@@ -31,16 +31,19 @@ class RequestLog:
     ----------
     descriptor : int
         Where lines go; standard output by default.
+    most : int
+        Texts are cut at this many characters.
     """
 
-    def __init__(self, descriptor: int = 1) -> None:
+    def __init__(self, descriptor: int = 1, most: int = MAX_TEXT) -> None:
         self._descriptor = descriptor
+        self._most = most
         self._lines: deque[dict[str, Any]] = deque()
         self._pid = -1
         self._writing = threading.Lock()
 
     def write(self, line: dict[str, Any]) -> None:
-        """Log `line`; its texts are cut at 256 characters and escaped by JSON."""
+        """Log `line`; its texts are cut and escaped by JSON."""
         if self._pid != os.getpid():
             self._start()
         if len(self._lines) >= WAITING_LINES:
@@ -53,7 +56,7 @@ class RequestLog:
         with self._writing:
             lines = []
             while self._lines:
-                lines.append(_as_json(self._lines.popleft()))
+                lines.append(_as_json(self._lines.popleft(), self._most))
             data = memoryview(b"".join(lines))
             while data:
                 try:
@@ -82,8 +85,8 @@ class RequestLog:
         last.join(1.0)
 
 
-def _as_json(line: dict[str, Any]) -> bytes:
-    cut = {k: v[:MAX_TEXT] if isinstance(v, str) and k != "query" else v for k, v in line.items()}
+def _as_json(line: dict[str, Any], most: int) -> bytes:
+    cut = {k: v[:most] if isinstance(v, str) and k != "query" else v for k, v in line.items()}
     moment = cut.get("time")
     if isinstance(moment, float):  # made readable here, not while a request waits
         cut["time"] = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
@@ -98,15 +101,20 @@ def configure_logging(level: str) -> None:
     """Send this package's own messages to standard error, one JSON object a line."""
     logger = logging.getLogger("seldon")
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_JsonFormatter())
-        logger.addHandler(handler)
+        logger.addHandler(_JsonLines())
         logger.propagate = False
     logger.setLevel(level)
 
 
-class _JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+class _JsonLines(logging.Handler):
+    """Like the request log: nobody waits because nobody reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log = RequestLog(2, MAX_TRACEBACK)
+        self._tracebacks = logging.Formatter()
+
+    def emit(self, record: logging.LogRecord) -> None:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -114,5 +122,5 @@ class _JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+            line["traceback"] = self._tracebacks.formatException(record.exc_info)
+        self._log.write(line)

@@ -46,6 +46,7 @@ DROPPED = Counter(
 BAD_LISTS = Counter("recommender_bad_candidate_lists", "Values in memcached that are no id list")
 CACHE_FAILURES = Counter("recommender_cache_failures", "Requests memcached could not be asked for")
 REFUSED = Counter("recommender_refused", "Requests refused because too many waited")
+CLIENT_GONE = Counter("recommender_client_gone", "Answers that the client did not take in time")
 LOST_LINES = Counter("recommender_lost_log_lines", "Log lines dropped because nobody read them")
 
 

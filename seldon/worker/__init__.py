@@ -17,6 +17,7 @@ import time
 from datetime import datetime
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.http import RequestParser, wsgi
 from gunicorn.workers.base import Worker
 
@@ -43,6 +44,24 @@ class EventWorker(Worker):  # type: ignore[misc]
 
     alive: bool
     sockets: list[Any]
+
+    def load_wsgi(self) -> None:
+        """Load the app; gunicorn calls it.
+
+        One that does not load stops a start at once. A worker of a later day, say for one that
+        was killed, is tried again every second, and the others serve on.
+        """
+        try:
+            super().load_wsgi()
+        except (Exception, SystemExit) as error:
+            if isinstance(error, SystemExit):
+                print(error, file=sys.stderr, flush=True)
+            else:
+                self.log.exception("the app does not load")
+            if self.age <= self.cfg.workers:
+                sys.exit(Arbiter.APP_LOAD_ERROR)
+            time.sleep(1.0)
+            sys.exit(1)
 
     def run(self) -> None:
         """The life of the worker; gunicorn calls it."""
@@ -274,6 +293,8 @@ class EventWorker(Worker):  # type: ignore[misc]
 
     def _close(self, connection: Connection) -> None:
         if connection in self._connections:
+            if connection.outgoing:
+                metrics.CLIENT_GONE.inc()
             self._connections.discard(connection)
             self._poll.unregister(connection.socket)
             connection.socket.close()

@@ -48,6 +48,7 @@ class Connection:
         self.ends = False
         self.closing = False
         self._body_at = 0
+        self._scanned = 0  # the chunk that is not there yet; those before need no second look
         self._needed: int | None = None  # bytes of the first request, once its head is there
 
     def has_request(self, most_body: int) -> bool:
@@ -68,14 +69,15 @@ class Connection:
                     self.refuse(status, f"the head has over {MAX_HEAD_BYTES} bytes", close=True)
                 return False
             self._body_at = end + len(HEAD_END)
+            self._scanned = self._body_at
             self._needed = self._frame(bytes(self.received[: end + 2]), most_body)
         if self._needed == CHUNKED:
             try:
-                end = _end_of_chunks(self.received, self._body_at)
+                end, self._scanned = _end_of_chunks(self.received, self._scanned)
             except ValueError as error:
                 self.refuse(400, str(error), close=True)
                 return False
-            if not end and len(self.received) - self._body_at > most_body + MAX_HEAD_BYTES:
+            if not end and len(self.received) > self._body_at + most_body + MAX_HEAD_BYTES:
                 self._refuse_body(most_body)
             self._needed = end or CHUNKED
         return not self.ends and 0 < self._needed <= len(self.received)
@@ -105,7 +107,7 @@ class Connection:
         for name, value in FRAMING.findall(head):
             name = name.lower()
             if name == b"content-length" and value.strip().isdigit():
-                length = int(value)
+                length = int(value.strip()[:20])  # more digits are too long all the same
             chunked = chunked or (name == b"transfer-encoding" and b"chunked" in value.lower())
             expects = expects or name == b"expect"
         if length > most_body:
@@ -131,8 +133,14 @@ class Connection:
         return 0.0
 
 
-def _end_of_chunks(received: bytearray, at: int) -> int:
-    """Where a chunked body ends, 0 while it has not; ValueError where it is no such body."""
+def _end_of_chunks(received: bytearray, at: int) -> tuple[int, int]:
+    """Where a chunked body ends, 0 while it has not, and where its next chunk begins.
+
+    Raises
+    ------
+    ValueError
+        It is no such body.
+    """
     while (line_end := received.find(b"\r\n", at)) >= 0:
         line = CHUNK_SIZE.fullmatch(received, at, line_end)
         if line is None:
@@ -140,8 +148,8 @@ def _end_of_chunks(received: bytearray, at: int) -> int:
         size = int(line[1], 16)
         if not size:
             if received[line_end + 2 : line_end + 4] == b"\r\n":
-                return line_end + 4
+                return line_end + 4, at
             trailers = received.find(HEAD_END, line_end + 2)
-            return trailers + len(HEAD_END) if trailers >= 0 else 0
+            return (trailers + len(HEAD_END) if trailers >= 0 else 0), at
         at = line_end + 2 + size + 2
-    return 0
+    return 0, at

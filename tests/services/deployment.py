@@ -11,7 +11,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,9 @@ def deploy(folder: Path, config: str = "", **algorithms: str) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, wait: bool = True, **env: str) -> Iterator[Service]:
+def serving(
+    folder: Path, *options: str, wait: bool = True, under: Sequence[str] = (), **env: str
+) -> Iterator[Service]:
     """`deploy`ed folder behind gunicorn; `env` are settings without their prefix."""
     settings = {f"SELDON_{name}": value for name, value in env.items()}
     log = folder / "service.log"
@@ -44,6 +46,7 @@ def serving(folder: Path, *options: str, wait: bool = True, **env: str) -> Itera
         *options,
         log=log,
         folder=folder,
+        under=under,
         env={"PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp"), **settings},
     ) as (process, port):
         service = Service(port, process, log)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,13 +70,16 @@ def gunicorn(
     port: int | None = None,
     seconds: float = 60,
     folder: Path = ROOT,
+    under: Sequence[str] = (),
 ) -> Iterator[tuple[subprocess.Popen, int]]:
     """A real gunicorn serving `app` from `folder`; yields the master's process and port.
 
-    What it prints goes to the file `log`. It is ready when its port accepts, `seconds` at most.
+    What it prints goes to the file `log`; `under` is a program to run it under. It is ready
+    when its port accepts, `seconds` at most.
     """
     port = port or free_port()
-    command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", *options, app]
+    python = [*under, sys.executable, "-m", "gunicorn"]
+    command = [*python, "-b", f"127.0.0.1:{port}", *options, app]
     with log.open("ab") as stream:
         process = subprocess.Popen(
             command, cwd=folder, env={**os.environ, **(env or {})}, stdout=stream, stderr=stream
