@@ -111,6 +111,7 @@ def test_callers_in_many_threads_get_their_own_answers():
     assert bulkhead.stuck == 0
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # from 3.12 on
 def test_a_child_starts_with_slots_of_its_own():
     bulkhead = Bulkhead(1)
     assert bulkhead.call(int, seconds=SOON) == 0

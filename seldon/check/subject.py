@@ -97,8 +97,9 @@ class Subject:
         try:
             return load_algorithm(self.path.stem, [self.path.parent], pool, self.settings)
         except AlgorithmNotFound as error:
-            raise Failed(str(error).removeprefix("RECOMMENDER_ALG=")) from error
-        except BaseException as error:
+            message = str(error).removeprefix("RECOMMENDER_ALG=")
+            raise Failed(f"{message}{self._line(error.__cause__)}") from error
+        except BaseException as error:  # sys.exit, or a setting that init misses
             raise Failed(f"init(mc, config) {self._raised(error)}") from error
 
     @cached_property
@@ -178,11 +179,14 @@ class Subject:
         return same(self.ask(request), self.ask(request))
 
     def _raised(self, error: BaseException) -> str:
-        """``raised KeyError: 5 in line 12``; the line is the algorithm's own."""
-        frames = traceback.extract_tb(error.__traceback__)
+        """``raised KeyError: 5 in line 12``."""
+        return f"raised {type(error).__name__}: {error}{self._line(error)}"
+
+    def _line(self, error: BaseException | None) -> str:
+        """Where in the algorithm's own file it was raised."""
+        frames = traceback.extract_tb(error.__traceback__) if error else []
         lines = [frame.lineno for frame in frames if Path(frame.filename) == self.path]
-        where = f" in line {lines[-1]}" if lines else ""
-        return f"raised {type(error).__name__}: {error}{where}"
+        return f" in line {lines[-1]}" if lines else ""
 
 
 def same(one: Answered, other: Answered) -> bool:

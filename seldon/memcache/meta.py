@@ -96,6 +96,7 @@ class _Connection:
 
     def __init__(self, address: str, deadline: float) -> None:
         self.number = next(self._numbers)
+        self._asked = 0
         seconds = deadline - time.monotonic()
         if seconds <= 0:
             raise TimeoutError("no time left to connect")
@@ -112,29 +113,36 @@ class _Connection:
     def close(self) -> None:
         self._socket.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_socket"):
+            self.close()
+
     def fetch(
         self, key: bytes, known: Mapping[int, int], deadline: float
     ) -> Value | Unchanged | None:
         cas = known.get(self.number)
         if cas is not None:
-            head, _ = self._ask(b"mg %b c\r\n" % key, deadline)
-            if head == [b"EN"]:
+            head, _ = self._ask(key, b"c", deadline)
+            if head[0] == b"EN":
                 return None
             # After a reconnect the number means nothing; so a version belongs to a connection.
             if _flag(head, b"c") == cas:
                 return UNCHANGED
-        head, data = self._ask(b"mg %b c f v\r\n" % key, deadline)
-        if head == [b"EN"]:
+        head, data = self._ask(key, b"c f v", deadline)
+        if head[0] == b"EN":
             return None
         if data is None:
             raise ServerFailed(f"no value in {head!r}")
         return Value(_flag(head, b"f"), data, (self.number, _flag(head, b"c")))
 
-    def _ask(self, command: bytes, deadline: float) -> tuple[list[bytes], bytearray | None]:
-        """Send a command; the words of its answer, and the data block if it has one."""
+    def _ask(
+        self, key: bytes, flags: bytes, deadline: float
+    ) -> tuple[list[bytes], bytearray | None]:
+        """Send a meta get; the words of its answer, and the data block if it has one."""
         self._wait_at_most(deadline)
+        self._asked += 1
         try:
-            self._socket.sendall(command)
+            self._socket.sendall(b"mg %b %b O%d\r\n" % (key, flags, self._asked))
             received = self._socket.recv(65_536)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise _ClosedByServer(str(error)) from error
@@ -149,13 +157,14 @@ class _Connection:
                 raise ServerFailed("broke off in its answer")
             received += more
         head, rest = received[:end].split(b" "), received[end + 2 :]
-        if head[0] == b"VA":
-            return head, self._block(head, rest, deadline)
         if head[0] == b"ERROR" or head[0] == b"CLIENT_ERROR":
-            raise NoMetaCommands(f"answers {received[:end]!r} to {command[:2]!r}")
-        if head[0] not in (b"EN", b"HD") or rest:
+            raise NoMetaCommands(f"answers {received[:end]!r} to a meta get")
+        if head[0] not in (b"VA", b"HD", b"EN") or (rest and head[0] != b"VA"):
             raise ServerFailed(f"answers {received[:60]!r} to a meta get")
-        return head, None
+        # An early 1.6 says no more than EN.
+        if head != [b"EN"] and _flag(head, b"O") != self._asked:
+            raise ServerFailed("answers what was asked before")
+        return head, self._block(head, rest, deadline) if head[0] == b"VA" else None
 
     def _block(self, head: list[bytes], rest: bytes, deadline: float) -> bytearray:
         try:
