@@ -241,24 +241,27 @@ def pair_values(
 
 @compiled
 def shortlist(
-    first: int, offsets: Any, columns: Any, values: Any, order: Any, worst: Any, rows: Any,
-    items: Any, kept: Any,
+    function: int, first: int, offsets: Any, columns: Any, counts: Any, occurrences: Any,
+    order: Any, worst: Any, rows: Any, items: Any, values: Any,
 ) -> int:  # fmt: skip
     """Pairs that may enter either item's list of best neighbours, both ways round.
 
     `worst` holds the last value of each full list. Another thread may be raising it; one that
-    is out of date only lets more through.
+    is out of date only lets more through. Each row is gone through from its end: with items
+    numbered by popularity, those most like it in popularity come first, and most of the rest
+    then fall short.
     """
     filled = 0
     for row in range(len(offsets) - 1):
-        one = order[first + row]
-        for at in range(offsets[row], offsets[row + 1]):
-            other, value = order[columns[at]], values[at]
+        one, occurs = order[first + row], occurrences[first + row]
+        for at in range(offsets[row + 1] - 1, offsets[row] - 1, -1):
+            other = order[columns[at]]
+            value = pair_value(function, counts[at], occurs, occurrences[columns[at]])
             if value >= worst[one]:
-                rows[filled], items[filled], kept[filled] = one, other, value
+                rows[filled], items[filled], values[filled] = one, other, value
                 filled += 1
             if value >= worst[other]:
-                rows[filled], items[filled], kept[filled] = other, one, value
+                rows[filled], items[filled], values[filled] = other, one, value
                 filled += 1
     return filled
 

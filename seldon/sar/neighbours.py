@@ -7,12 +7,13 @@ import threading
 import numpy as np
 
 from seldon.sar import kernels
-from seldon.sar.counting import Block, ByPopularity, Longs, PairCounts, Told
+from seldon.sar.counting import Block, ByPopularity, Ints, Longs, PairCounts, Told
 from seldon.sar.parameters import SimilarityFunction
 from seldon.sar.similarity import SIMILARITIES, Floats, Similarity
 
 FUNCTIONS: tuple[SimilarityFunction, ...] = ("Jaccard", "Lift", "Cooccurrence")
 """In the numbering of `kernels.pair_value`."""
+ROWS_AT_ONCE = 1024
 
 
 def item_similarity(
@@ -39,13 +40,16 @@ def item_similarity(
         columns, numbers = columns[kept], numbers[kept]
     code = FUNCTIONS.index(function)
     occurrences = counts.occurrences
-    values = kernels.pair_values(code, 0, offsets, columns, numbers, occurrences)
     diagonal = _diagonal(occurrences, function, threshold)
     if neighbours is None:
+        values = kernels.pair_values(code, 0, offsets, columns, numbers, occurrences)
         return Similarity(*kernels.both_ways(offsets, columns, values, diagonal))
-    lists = _Lists(len(occurrences), neighbours)
     order = np.arange(len(occurrences), dtype=np.int32)
-    lists.offer(0, offsets, columns, values, order)
+    lists = _Lists(code, occurrences, order, neighbours)
+    for first in range(0, len(occurrences), ROWS_AT_ONCE):
+        part = offsets[first : first + ROWS_AT_ONCE + 1]
+        inside = slice(int(part[0]), int(part[-1]))
+        lists.offer(Block(first, part - part[0], columns[inside], numbers[inside]))
     return lists.similarity(diagonal)
 
 
@@ -58,15 +62,8 @@ def nearest_neighbours(
 ) -> Similarity:
     """`item_similarity` of the best few, straight from baskets: counts are never all in memory."""
     code = FUNCTIONS.index(function)
-    lists = _Lists(len(prepared.order), neighbours)
-
-    def take(block: Block) -> None:
-        values = kernels.pair_values(
-            code, block.first, block.offsets, block.columns, block.counts, prepared.occurrences
-        )
-        lists.offer(block.first, block.offsets, block.columns, values, prepared.order)
-
-    for _ in prepared.blocks(threshold, take, told):
+    lists = _Lists(code, prepared.occurrences, prepared.order, neighbours)
+    for _ in prepared.blocks(threshold, lists.offer, told):
         pass
     return lists.similarity(_diagonal(prepared.by_item, function, threshold))
 
@@ -82,8 +79,10 @@ def _diagonal(occurrences: Longs, function: SimilarityFunction, threshold: int) 
 class _Lists:
     """The best neighbours of each item so far; several threads may offer more."""
 
-    def __init__(self, n_items: int, neighbours: int) -> None:
+    def __init__(self, function: int, occurrences: Longs, order: Ints, neighbours: int) -> None:
+        n_items = len(order)
         neighbours = min(neighbours, max(n_items - 1, 1))
+        self._function, self._occurrences, self._order = function, occurrences, order
         self._sizes = np.zeros(n_items, np.int64)
         # Pages of memory that no list reaches are never touched, so they cost nothing.
         self._best = np.empty((n_items, neighbours))
@@ -91,23 +90,18 @@ class _Lists:
         self._worst = np.full(n_items, -np.inf)
         self._lock = threading.Lock()
 
-    def offer(
-        self,
-        first: int,
-        offsets: Longs,
-        columns: np.ndarray[tuple[int], np.dtype[np.int32]],
-        values: Floats,
-        order: np.ndarray[tuple[int], np.dtype[np.int32]],
-    ) -> None:
-        rows = np.empty(2 * len(columns), np.int32)
-        items = np.empty(2 * len(columns), np.int32)
-        kept = np.empty(2 * len(columns))
+    def offer(self, block: Block) -> None:
+        """Take counted pairs, numbered as `occurrences` and `order` are."""
+        most = 2 * len(block.columns)
+        rows, items = np.empty(most, np.int32), np.empty(most, np.int32)
+        values = np.empty(most)
         filled = kernels.shortlist(
-            first, offsets, columns, values, order, self._worst, rows, items, kept
-        )
+            self._function, block.first, block.offsets, block.columns, block.counts,
+            self._occurrences, self._order, self._worst, rows, items, values,
+        )  # fmt: skip
         with self._lock:
             kernels.insert(
-                rows[:filled], items[:filled], kept[:filled],
+                rows[:filled], items[:filled], values[:filled],
                 self._sizes, self._best, self._items, self._worst,
             )  # fmt: skip
 

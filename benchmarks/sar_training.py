@@ -1,0 +1,200 @@
+"""Training SAR beside SARSingleNode of `recommenders` and the cosine model of `implicit`.
+
+    python -m benchmarks.sar_training --sizes 1M 5M --rounds 3 \\
+        --recommenders-python /tmp/peers/sar/bin/python --implicit-python .venv/bin/python
+
+The same events for all, in a process of its own each, interleaved; similarity of all items with
+the best 100 of each kept (SARSingleNode keeps all, in a dense matrix). Time is that of fitting,
+from arrays in memory; memory is the peak of the process above what it had before fitting. Ours
+is run twice in its process: the first run compiles, into an empty cache, the second does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+SIZES = {
+    "1M": (6_000, 3_700, 1_000_000),
+    "5M": (34_000, 10_000, 5_000_000),
+    "20M": (138_000, 27_000, 20_000_000),
+    "50M": (1_000_000, 100_000, 50_000_000),
+    "400K items": (100_000, 400_000, 1_000_000),
+}
+NEIGHBOURS = 100
+LIMIT = 16 << 30
+"""Address space of a peer: what needs more ends, as it would on a machine of that size."""
+
+
+class PeakMemory:
+    """Samples the resident memory of this process; `above` is the peak over its beginning."""
+
+    def __enter__(self) -> PeakMemory:
+        self._start = self._peak = self._now()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.above = max(self._peak, self._now()) - self._start
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.01):
+            self._peak = max(self._peak, self._now())
+
+    @staticmethod
+    def _now() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+
+
+def fit_ours(users: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> list[float]:
+    started = time.perf_counter()
+    from seldon.interactions import Interactions, Vocabulary
+    from seldon.sar.counting import ByPopularity, baskets
+    from seldon.sar.neighbours import nearest_neighbours
+
+    imported = time.perf_counter() - started
+    events = Interactions(
+        Vocabulary.of_sorted(np.arange(shape[0])),
+        Vocabulary.of_sorted(np.arange(shape[1])),
+        users,
+        items,
+        np.zeros(len(users)),
+        np.ones(len(users), np.float32),
+    )
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        nearest_neighbours(ByPopularity(baskets(events, "User")), "Jaccard", 1, NEIGHBOURS)
+        times.append(time.perf_counter() - started)
+    return [times[1], imported + times[0]]
+
+
+def fit_implicit(users: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> list[float]:
+    from implicit.nearest_neighbours import CosineRecommender
+    from scipy.sparse import csr_matrix
+
+    started = time.perf_counter()
+    matrix = csr_matrix((np.ones(len(users)), (users, items)), shape=shape)
+    CosineRecommender(K=NEIGHBOURS).fit(matrix, show_progress=False)
+    return [time.perf_counter() - started]
+
+
+def fit_recommenders(users: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> list[float]:
+    import pandas as pd
+    from recommenders.models.sar.sar_singlenode import SARSingleNode
+
+    frame = pd.DataFrame({"userID": users, "itemID": items, "rating": 1.0})
+    started = time.perf_counter()
+    SARSingleNode(similarity_type="jaccard", threshold=1).fit(frame)
+    return [time.perf_counter() - started]
+
+
+FITS = {"ours": fit_ours, "implicit": fit_implicit, "recommenders": fit_recommenders}
+
+
+def one_run(name: str, folder: Path) -> None:
+    """Fit once in this process and print what it took."""
+    users, items = np.load(folder / "users.npy"), np.load(folder / "items.npy")
+    shape = tuple(np.load(folder / "shape.npy").tolist())
+    with PeakMemory() as memory:
+        seconds = FITS[name](users, items, shape)
+    print(json.dumps({"seconds": seconds, "memory": memory.above}))
+
+
+def measured(name: str, python: str, folder: Path) -> dict[str, object] | None:
+    """One run in a process of its own; None when it died."""
+    root = Path(__file__).resolve().parents[1]
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {
+            **os.environ,
+            "NUMBA_CACHE_DIR": cache,
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPATH": str(root),
+        }
+        done = subprocess.run(
+            [python, __file__, "--fit", name, str(folder)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            cwd=root,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
+        )
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def compare(size: str, pythons: dict[str, str], rounds: int) -> None:
+    n_users, n_items, n_events = SIZES[size]
+    print(f"\n{size}: {n_users:,} users, {n_items:,} items, {n_events:,} events")
+    from benchmarks.power_law import power_law_events
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        users, items = power_law_events(n_users, n_items, n_events, np.random.default_rng(1))
+        visits = np.bincount(users).astype(np.int64)
+        print(f"  sum of squared baskets {int((visits**2).sum()):,}")
+        np.save(folder / "users.npy", users)
+        np.save(folder / "items.npy", items)
+        np.save(folder / "shape.npy", [n_users, n_items])
+        del users, items
+        runs: dict[str, list[dict[str, object]]] = {name: [] for name in pythons}
+        for _ in range(rounds):
+            for name, python in pythons.items():
+                run = measured(name, python, folder)
+                if run is not None:
+                    runs[name].append(run)
+    seconds = {
+        name: float(np.median([run["seconds"][0] for run in found]))
+        for name, found in runs.items()
+        if found
+    }
+    for name, found in runs.items():
+        if not found:
+            print(f"  {name:14} did not finish within {LIMIT >> 30} GiB")
+            continue
+        memory = max(run["memory"] for run in found) / 2**30
+        ratio = seconds[name] / seconds["ours"]
+        line = f"  {name:14} {seconds[name]:8.2f} s {memory:6.2f} GiB   {ratio:6.2f} x ours"
+        if name == "ours":
+            first = float(np.median([run["seconds"][1] for run in found]))
+            line += f"   first run with import and compilation {first:.2f} s"
+        print(line, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1M", "5M"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--implicit-python", help="of an environment that has implicit")
+    parser.add_argument("--recommenders-python", help="of one that has recommenders and numpy<2")
+    parser.add_argument("--fit", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.fit:
+        one_run(options.fit[0], Path(options.fit[1]))
+        return
+    pythons = {"ours": sys.executable}
+    if options.implicit_python:
+        pythons["implicit"] = options.implicit_python
+    if options.recommenders_python:
+        pythons["recommenders"] = options.recommenders_python
+    for size in options.sizes:
+        compare(size, pythons, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
