@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ class ModelFolder:
             raise InvalidModel(f"{self.path}: {file!r} is not in {MANIFEST}")
         try:
             mapped = np.load(self.path / file, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, SyntaxError, TokenError, MemoryError) as error:
             raise InvalidModel(f"{self.path / file}: not a usable array: {error}") from error
         # A plain view answers faster than np.memmap; it keeps the mapping alive as its base.
         return np.asarray(mapped)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+EVENT_WEIGHTS: Mapping[str, float] = {
+    "click": 1.0,
+    "recommendationclick": 2.0,
+    "addshopcart": 3.0,
+    "removeshopcart": -1.0,
+    "purchase": 4.0,
+    "custom": 1.0,
+}
+"""Weight of an event by its type in lower case (Product Recommendations API, Usage Event)."""
 
 
 class Vocabulary:

@@ -7,7 +7,7 @@ ASCII only, ids of moderate length. A test holds the two to the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seldon.interactions import Interactions, Vocabulary
+from seldon.interactions import EVENT_WEIGHTS, Interactions, Vocabulary
 from seldon.reading.interning import LONGEST, PAD, Interner
 from seldon.reading.numbers import (
     MILLISECONDS_FROM,
@@ -38,16 +38,6 @@ Positions = npt.NDArray[np.int64]
 
 ITEM_ID_LIMIT = 450
 USER_ID_LIMIT = 255
-EVENT_WEIGHTS: Mapping[str, float] = {
-    "click": 1.0,
-    "recommendationclick": 2.0,
-    "addshopcart": 3.0,
-    "removeshopcart": -1.0,
-    "purchase": 4.0,
-    "custom": 1.0,
-}
-"""Weight of an event by its type in lower case (Product Recommendations API, Usage Event)."""
-
 BLANK, ACCEPTED = 0, 1
 FAULTS = (
     "",

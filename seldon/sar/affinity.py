@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seldon.errors import InvalidParameter
-from seldon.interactions import Vocabulary
-from seldon.reading.delimited import EVENT_WEIGHTS
+from seldon.interactions import EVENT_WEIGHTS, Vocabulary
 
 DAY = 86400.0
 

@@ -18,6 +18,7 @@ from seldon.candidates import Candidates
 from seldon.errors import InvalidModel, InvalidParameter
 from seldon.folders import ModelFolder, open_folder
 from seldon.interactions import Vocabulary
+from seldon.memory import available_memory, gigabytes
 from seldon.sar.affinity import Event, Events, affinity, reference_time
 from seldon.sar.history import History
 from seldon.sar.parameters import TrainingParameters
@@ -218,13 +219,16 @@ class SARRecommender(Recommender):
         """
         known = rows >= 0
         rows, weights = rows[known], weights[known]
-        starts, ends = self.similarity.indptr[rows], self.similarity.indptr[rows + 1]
-        parts = [slice(a, b) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-        if not parts:
+        if not len(rows):
             return np.zeros(len(self.items))
-        columns = np.concatenate([self.similarity.columns[part] for part in parts])
-        values = np.concatenate([self.similarity.values[part] for part in parts])
-        values *= np.repeat(weights, ends - starts)
+        starts = self.similarity.indptr[rows]
+        sizes = self.similarity.indptr[rows + 1] - starts
+        ends = np.cumsum(sizes)
+        # Where every entry of these rows is: one gather instead of a slice for each row.
+        places = np.arange(ends[-1])
+        places += np.repeat(starts - ends + sizes, sizes)
+        values = self.similarity.values[places] * np.repeat(weights, sizes)
+        columns = self.similarity.columns[places]
         return np.asarray(np.bincount(columns, values, len(self.items)), np.float64)
 
     def rank(
@@ -323,6 +327,7 @@ class SARRecommender(Recommender):
     def load(self, folder: str | os.PathLike[str]) -> Self:
         """Map the arrays of `folder`: they cost memory once, however many processes load them."""
         opened = open_folder(folder, verify=False)
+        _check_memory(opened)
         facts = json.loads((opened.path / FACTS).read_text(encoding="utf-8"))
         self.latest = float(facts["latest"])
         self.feature_weights = dict(facts["feature_weights"])
@@ -347,18 +352,45 @@ class SARRecommender(Recommender):
 
     def _check(self, opened: ModelFolder) -> None:
         """Shapes that fit together, so that no request reads beyond an array."""
-        n, stored = len(self.items), len(self.similarity.columns)
+        matrix = self.similarity
         fits = [
-            self.similarity.indptr.shape == (n + 1,),
-            self.similarity.values.shape == (stored,),
-            self.occurrences.shape == (n,),
-            bool(self.similarity.indptr[-1] == stored) if n else True,
+            len(self.occurrences) == len(self.items),
+            _are_rows(self.popular, len(self.items)),
+            _are_offsets(matrix.indptr, len(self.items), len(matrix.columns)),
+            _are_rows(matrix.columns, len(self.items)),
+            matrix.values.dtype == np.float64 and len(matrix.values) == len(matrix.columns),
         ]
         if self.history is not None:
-            kept = len(self.history.item)
+            kept = self.history
             fits += [
-                self.history.offsets.shape == (len(self.history.users) + 1,),
-                self.history.time.shape == self.history.weight.shape == (kept,),
+                _are_offsets(kept.offsets, len(kept.users), len(kept.item)),
+                _are_rows(kept.item, len(self.items)),
+                len(kept.time) == len(kept.weight) == len(kept.item),
             ]
         if not all(fits):
             raise InvalidModel(f"{opened.path}: its arrays do not fit together; train it again")
+
+
+def _are_offsets(offsets: npt.NDArray[Any], groups: int, size: int) -> bool:
+    return (
+        offsets.dtype == np.int64
+        and offsets.shape == (groups + 1,)
+        and bool(offsets[0] == 0 and offsets[-1] == size and np.all(offsets[1:] >= offsets[:-1]))
+    )
+
+
+def _are_rows(rows: npt.NDArray[Any], n_items: int) -> bool:
+    if rows.dtype != np.int32 or rows.ndim != 1:
+        return False
+    return not len(rows) or bool(rows.min() >= 0 and rows.max() < n_items)
+
+
+def _check_memory(opened: ModelFolder) -> None:
+    """Refuse a model that memory could never hold: mapped, it would be read from disk for ever."""
+    size = sum(int(file["bytes"]) for file in opened.files.values())
+    if size > available_memory():
+        raise InvalidModel(
+            f"{opened.path}: the model has {gigabytes(size)}, but only "
+            f"{gigabytes(available_memory())} of memory are available; keep fewer neighbours or "
+            "raise the support threshold"
+        )
