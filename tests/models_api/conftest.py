@@ -51,7 +51,7 @@ def registry(database):
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(request, tmp_path):
     from seldon.config import settings
 
     values, _ = settings(
@@ -61,6 +61,7 @@ def settings(tmp_path):
         MODELS_ROOT=str(tmp_path / "models"),
         MODELS_INPUT_ROOT=str(tmp_path / "inputs"),
         START_TRAINER=False,
+        **getattr(request, "param", {}),
     )
     return values
 

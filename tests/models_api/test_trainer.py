@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,9 @@ from seldon.errors import InvalidData
 from seldon.models_api import trainer as trainer_module
 from seldon.models_api.keeper import is_served, only_trainer
 from seldon.models_api.registry import MAXIMUM_ATTEMPTS
-from seldon.models_api.schemas import ModelStatus, to_json
+from seldon.models_api.schemas import ModelStatus, TrainingStatistics, to_json
 from seldon.models_api.trainer import Trainer
-from seldon.models_api.training import train_model
+from seldon.models_api.training import Outcome, train_model
 from seldon.models_api.workplace import open_workplace
 from tests.services.processes import ROOT, stop
 
@@ -349,13 +351,24 @@ def test_sweeping_leaves_what_is_registered_and_what_is_in_work(place, train):
     assert names == {kept, f".{working}.work.y", ".locks", "unrelated"}
 
 
+def instant(run, place, progress):
+    return Outcome(
+        TrainingStatistics(
+            total_duration=timedelta(),
+            training_duration=timedelta(),
+            number_of_usage_items=0,
+            number_of_users=0,
+        )
+    )
+
+
 @pytest.mark.slow
-def test_row_43_a_hundred_trainings_one_after_another(place, train):
+def test_row_43_a_hundred_trainings_one_after_another(place):
     ids = [create(place) for _ in range(100)]
     place.registry.delete(ids[50])
     assert place.registry.waiting_before(ids[99]) == 98
-    order, running = [], Trainer(place)
-    while running.train_next():
+    order, trainer = [], Trainer(place, instant)
+    while trainer.train_next():
         done = {m.id for m in place.registry.summaries() if m.model_status.name == "Completed"}
         order += done - set(order)
     assert order == ids[:50] + ids[51:]
@@ -363,9 +376,53 @@ def test_row_43_a_hundred_trainings_one_after_another(place, train):
     assert leftovers(place) == set()
 
 
-def command(settings, *options, **variables):
+def alone(run, place, progress):
+    """The real training, which leaves a mark when another one of the same model is running."""
+    with (place.inputs.root / run.model_id).open("w") as mine:
+        try:
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            (place.inputs.root / "two-at-once").touch()
+        return train_model(run, place, progress)
+
+
+@pytest.mark.slow
+def test_row_41_trainers_killed_at_random_points_lose_nothing(place, settings, train):
+    """Twenty kills; every model is completed, or has failed after three attempts, in the end."""
+    lines = "".join(f"u{n % 997},i{n * n % 613},2017-04-01\n" for n in range(30_000))
+    (place.inputs.root / "shop" / "big.csv").write_text(lines)
+    rng = random.Random(7)
+    ids = [create(place, usageRelativePath="big.csv") for _ in range(6)]
+    for _ in range(20):
+        place.registry.close()
+        process = multiprocessing.get_context("fork").Process(target=Trainer(place, alone).serve)
+        process.start()
+        wait_for(lambda: _running(place))
+        time.sleep(rng.uniform(0, 0.4))
+        process.kill()
+        process.join()
+        if len(place.registry.unfinished()) < 3:
+            ids += [create(place, usageRelativePath="big.csv") for _ in range(3)]
+    train()
+    assert not (place.inputs.root / "two-at-once").exists()
+    models = [place.registry.get(model_id) for model_id in ids]
+    for model in models:
+        assert model is not None
+        if model.model_status is ModelStatus.Failed:
+            assert model.model_status_message.startswith("Aborted after 3 attempts")
+            assert not place.store.folder(model.id).exists()
+        else:
+            assert model.model_status is ModelStatus.Completed
+            assert len(load_recommender(place.store.folder(model.id)).items) > 100
+    assert any(model.model_status is ModelStatus.Completed for model in models)
+    place.store.sweep(lambda: set(ids))
+    assert leftovers(place) == set()
+
+
+def command(settings, *options):
+    """The trainer's command, as somebody types it."""
     names = ("MODELS_ROOT", "MODELS_INPUT_ROOT")
-    environ = {f"SELDON_{name}": settings[name] for name in names} | variables
+    environ = {f"SELDON_{name}": settings[name] for name in names}
     return subprocess.Popen(
         [sys.executable, "-m", "seldon.models_api.trainer", *options],
         cwd=ROOT,
@@ -376,41 +433,14 @@ def command(settings, *options, **variables):
 
 @pytest.mark.slow
 @pytest.mark.service
-def test_row_41_trainers_killed_at_random_points_lose_nothing(place, settings, request):
-    """Twenty kills; every model is completed, or has failed after three attempts, in the end."""
-    lines = "".join(f"u{n % 997},i{n * n % 613},2017-04-01\n" for n in range(60_000))
-    (place.inputs.root / "shop" / "big.csv").write_text(lines)
-    rng = random.Random(7)
-    ids = [create(place, usageRelativePath="big.csv") for _ in range(12)]
-    kills = 0
-    seen_at_once = []
-    while kills < 20:
-        process = command(settings)
-        try:
-            # The first second and a half go into loading; then trainings of some 100 ms each.
-            wait_for(lambda: _running(place) or not place.registry.has_unfinished())
-            time.sleep(rng.uniform(0, 0.25))
-        finally:
-            process.kill()
-            process.wait()
-        kills += 1
-        seen_at_once.append(len(_running(place)))
-        if len(place.registry.unfinished()) < 3:
-            ids += [create(place, usageRelativePath="big.csv") for _ in range(3)]
-    process = command(settings, "--until-idle")
-    assert process.wait(120) == 0
-    assert max(seen_at_once) <= 1
-    models = [place.registry.get(model_id) for model_id in ids]
-    for model in models:
-        assert model is not None
-        if model.model_status is ModelStatus.Failed:
-            assert model.model_status_message.startswith("Aborted after 3 attempts")
-            assert not place.store.folder(model.id).exists()
-        else:
-            assert model.model_status is ModelStatus.Completed
-            assert len(load_recommender(place.store.folder(model.id)).items) > 100
-    assert sum(model.model_status is ModelStatus.Completed for model in models) >= len(ids) // 2
-    assert leftovers(place) == set()
+def test_the_command_goes_on_where_a_killed_one_was(place, settings):
+    ids = [create(place) for _ in range(2)]
+    killed = command(settings)
+    wait_for(lambda: _running(place) or not place.registry.has_unfinished())
+    killed.kill()
+    killed.wait()
+    assert command(settings, "--until-idle").wait(120) == 0
+    assert {status(place, model_id) for model_id in ids} == {ModelStatus.Completed}
 
 
 def _running(place):
