@@ -16,7 +16,7 @@ import pytest
 from seldon import save_extension, save_recommender
 from seldon.microservice.__main__ import main
 from tests.saved_models import Doubling, Favourites
-from tests.services.processes import ROOT, free_port, stop, wait_for_port
+from tests.services.processes import ROOT, free_port, gunicorn, stop, wait_for_port
 
 
 @contextmanager
@@ -65,6 +65,24 @@ def test_predict(tmp_path, pipeline_folder):
         assert process.wait(40) == 0
     lines = [json.loads(x) for x in (tmp_path / "log").read_text().splitlines() if x[:1] == "{"]
     assert [line["route"] for line in lines if line.get("status") == 200] == ["/predict"]
+
+
+@pytest.mark.service
+@pytest.mark.slow
+def test_an_app_under_gunicorn_as_it_comes(tmp_path, pipeline_folder):
+    (tmp_path / "my_module.py").write_text(
+        "from seldon.microservice import Microservices\n"
+        f"app = Microservices().create_prediction_microservice({pipeline_folder!r}, 'iris')\n"
+    )
+    options = ["-c", os.devnull, "-k", "gthread", "--timeout", "120", "--pythonpath", str(tmp_path)]
+    with gunicorn("my_module:app", *options, log=tmp_path / "log") as (_, port):
+        address = f"http://127.0.0.1:{port}"
+        status, answer = get(f"{address}/predict?json=[4.6,3.2,1.4,0.2]")
+        assert (status, len(answer["predictions"])) == (200, 3)
+        status, answer = get(f"{address}/predict", b"[" + b"1," * 5_000_000 + b"1]")
+        assert (status, "the body has" in answer["detail"]) == (400, True)
+        assert get(f"{address}/readyz")[1]["ready"] is True
+        assert get(f"{address}/none")[0] == 404
 
 
 @pytest.mark.service
