@@ -247,7 +247,7 @@ def _print(
 
 def _comparison(metrics: Mapping[str, Comparison]) -> str:
     rows = [
-        (name, c.difference, f"{c.low:+.4f} to {c.high:+.4f}", c.p_value)
+        (name, c.difference, f"{c.low:+.4f} to {c.high:+.4f}", round(c.p_value, 4))
         for name, c in metrics.items()
     ]
     return table(rows, ("metric", "difference", "95 % interval", "p"))

@@ -53,7 +53,7 @@ def report(
     compared : Compared, optional
     """
     sections = [
-        ("Model", _table(["", ""], [[key, str(value)] for key, value in facts.items()])),
+        ("Model", _facts(facts)),
         ("Ranking metrics", _metrics_table(evaluation)),
     ]
     if compared is not None:
@@ -63,6 +63,17 @@ def report(
         sections += _plots(trial, k, rng)
     body = "".join(f"<section><h2>{escape(h)}</h2>{text}</section>" for h, text in sections)
     return _PAGE.format(title=escape(f"Evaluation of {name}"), style=_STYLE, body=body)
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    words = {True: "yes", False: "no", None: "–"}
+    rows = "".join(
+        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>"
+        f"{escape(words[value] if value is None or isinstance(value, bool) else str(value))}"
+        "</td></tr>"
+        for name, value in facts.items()
+    )
+    return f'<table class="facts">{rows}</table>'
 
 
 def _metrics_table(evaluation: Evaluation) -> str:
@@ -200,11 +211,11 @@ def _between(low: int, high: int) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head) if any(head) else ""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table><tr>{top}</tr>{lines}</table>" if top else f"<table>{lines}</table>"
+    return f"<table><tr>{top}</tr>{lines}</table>"
 
 
 _STYLE = """
@@ -216,11 +227,14 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
        max-width: 1240px; margin: 2rem auto; padding: 0 1.5rem; }
 main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(520px, 100%), 1fr));
        gap: 1rem 2.5rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.1rem; margin: 1rem 0 .4rem; }
+h1 { font-size: 1.6rem; overflow-wrap: anywhere; } section { min-width: 0; }
+h2 { font-size: 1.1rem; margin: 1rem 0 .4rem; }
 table { border-collapse: collapse; margin: .4rem 0 1rem; font-variant-numeric: tabular-nums; }
 td, th { padding: .15rem .9rem .15rem 0; border-bottom: 1px solid var(--rule); text-align: right;
          white-space: nowrap; }
-td:first-child, th:first-child { text-align: left; } th { font-weight: 600; color: var(--soft); }
+td:first-child, th:first-child, .facts td { text-align: left; }
+.facts td:last-child { white-space: normal; overflow-wrap: anywhere; }
+th { font-weight: 600; color: var(--soft); }
 p { color: var(--soft); margin: .2rem 0; }
 svg { width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 11.5px; }
 svg .note { fill: var(--soft); font-size: 10px; } svg .title { fill: var(--soft); }
