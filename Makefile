@@ -1,4 +1,5 @@
 # make run: set up, train on a sample, serve, show a call and its answer, stay up.
+# make slirec-demo: from a sample inventory to a served SLi-Rec model.
 # make test: set up and run every test.   make check: the fast ones, lint and types.
 # Another Python: make run PYTHON=python3.13
 
@@ -7,11 +8,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 EXTRAS := predict,xgboost,grpc,zookeeper,slirec,mlflow,shopify,s3,postgres,parquet,spark
 
-.PHONY: run test check format proto clean
+.PHONY: run slirec-demo test check format proto clean
 
 run: .venv/run
 	@deploy/install-packages memcached || echo "going on without memcached, in catalogue mode"
 	@$(BIN)/python examples/quickstart.py
+
+slirec-demo: .venv/slirec
+	@$(BIN)/python examples/slirec_demo.py
 
 test: .venv/test
 	@deploy/install-packages memcached nginx wrk chromium chromium-driver zookeeper postgresql default-jre-headless
@@ -47,6 +51,10 @@ clean:
 
 .venv/run: .venv/bin/python requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/slirec: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[slirec,mlflow]'
 	@touch $@
 
 .venv/test: .venv/bin/python requirements.txt requirements-dev.txt pyproject.toml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -151,6 +152,95 @@ def split(options: argparse.Namespace) -> None:
     print(f"{options.folder / 'dataset'}: {dataset}")
 
 
+def train(options: argparse.Namespace) -> None:
+    """Train SLi-Rec, or go on where an interrupted training stopped."""
+    from seldon.slirec.dataset import load_dataset
+    from seldon.slirec.hyperparameters import Hyperparameters, read_hyperparameters
+    from seldon.slirec.training import train
+
+    dataset = load_dataset(_made(options.folder / "dataset", "split"))
+    path = options.hyperparameters
+    told = read_hyperparameters(path).to_json() if path else {}
+    given = {"epochs": options.epochs, "seed": options.seed, "variant": options.variant}
+    told |= {name: value for name, value in given.items() if value is not None}
+    done = train(
+        dataset,
+        Hyperparameters.of(told),
+        options.folder / "training",
+        progress=not options.quiet,
+        device=options.device,
+    )
+    best = done.history[done.best_epoch - 1]
+    print(
+        f"{options.folder / 'training'}: best of {len(done.history)} epochs is {done.best_epoch}, "
+        f"validation group AUC {best['group_auc']:.4f}"
+    )
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Metrics of the best epoch and of the baselines on the test candidates."""
+    from seldon.slirec.evaluation import evaluate, table
+
+    network, dataset = _trained(options.folder)
+    found = evaluate(network, dataset, own_categories=options.own_categories)
+    path = options.folder / "metrics.json"
+    path.write_text(json.dumps([one.to_json() for one in found], indent=1), encoding="utf-8")
+    print(table(found))
+    print(f"{found[0].groups} users; ± is half a 95 % interval; {path}")
+
+
+def package(options: argparse.Namespace) -> None:
+    """Write the model for /recommend and, if MLflow is installed, log it there."""
+    from seldon.base import save_recommender
+    from seldon.slirec.model import SLiRecRecommender
+
+    network, dataset = _trained(options.folder)
+    inventory = read_inventory(options.folder / "inventory.json")
+    numbers = {product.handle: product.number for product in inventory.products}
+    recommender = SLiRecRecommender.of(network, dataset, numbers)
+    path = options.folder / "model"
+    save_recommender(recommender, path)
+    sold = len(recommender.catalogue())
+    print(f"{path}: recommends {sold} of {len(inventory)} products, those that training met")
+    if options.no_mlflow:
+        return
+    from seldon.slirec.packaging import log_model
+
+    uri = options.tracking_uri or f"sqlite:///{options.folder.resolve() / 'mlflow.db'}"
+    logged = log_model(
+        recommender,
+        inventory,
+        tracking_uri=uri,
+        registered_name=options.name,
+        metrics=_measured(options.folder / "metrics.json"),
+    )
+    print(f"{logged.uri} at {uri}; serve it with\n  MLFLOW_TRACKING_URI={uri} \\")
+    print(f"  mlflow models serve --env-manager local -p 5001 -m {logged.uri}")
+
+
+def recommend(options: argparse.Namespace) -> None:
+    """Ask the packaged model: the best products after those viewed."""
+    from seldon.base import load_recommender
+    from seldon.slirec.model import SLiRecRecommender
+    from seldon.slirec.packaging import seconds
+
+    recommender = load_recommender(_made(options.folder / "model", "package"))
+    if not isinstance(recommender, SLiRecRecommender):
+        raise InvalidParameter(f"{options.folder / 'model'} is no SLi-Rec model")
+    inventory = read_inventory(options.folder / "inventory.json")
+    times = [seconds(text) for text in _listed(options.timestamps)] or None
+    names, scores = recommender.rank(
+        _listed(options.items),
+        times,
+        now=time.time() if options.now is None else options.now,
+        count=options.limit,
+        candidates=list(inventory.by_handle),
+    )
+    for name, score in zip(names, scores.tolist(), strict=True):
+        product = inventory.by_handle[name]
+        print(f"{score:.4f}  {product.number}  {name}  ({product.category})")
+
+
 # --- the command line ------------------------------------------------------------------------
 
 
@@ -216,6 +306,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     step.add_argument("--valid-negatives", type=int, default=4, metavar="N", help="(%(default)s)")
     step.add_argument("--test-negatives", type=int, default=9, metavar="N", help="(%(default)s)")
+
+    step = _step(steps, train)
+    step.add_argument("--hyperparameters", metavar="FILE", help="YAML; unknown names are refused")
+    step.add_argument("--epochs", type=int, help="instead of the file's")
+    step.add_argument("--seed", type=int, help="instead of the file's")
+    step.add_argument("--variant", choices=("mended", "published"), help="instead of the file's")
+    step.add_argument("--device", help="as PyTorch names it (the accelerator if there is one)")
+    step.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    step = _step(steps, evaluate)
+    step.add_argument(
+        "--own-categories",
+        action="store_true",
+        help="judge candidates with the inventory's category, not the event's",
+    )
+
+    step = _step(steps, package)
+    step.add_argument(
+        "--name", default="slirec_shopify_model", help="in the registry (%(default)s)"
+    )
+    step.add_argument("--tracking-uri", help="of MLflow (mlflow.db in the working folder)")
+    step.add_argument("--no-mlflow", action="store_true", help="only the model for /recommend")
+
+    step = _step(steps, recommend)
+    step.add_argument("--items", default="", metavar="A,B", help="handles viewed, oldest first")
+    step.add_argument("--timestamps", default="", metavar="S,T", help="when; seconds or ms")
+    step.add_argument("--now", type=float, metavar="SECONDS", help="moment of the answer (now)")
+    step.add_argument("--limit", type=int, default=10, help="(%(default)s)")
     return parser
 
 
@@ -258,6 +376,26 @@ def _made(path: Path, step: str) -> Path:
     if not path.exists():
         raise InvalidParameter(f"{path} does not exist; the step {step!r} writes it")
     return path
+
+
+def _trained(folder: Path) -> tuple[Any, Any]:
+    from seldon.slirec.checkpoints import load_network
+    from seldon.slirec.dataset import load_dataset
+
+    dataset = load_dataset(_made(folder / "dataset", "split"))
+    return load_network(_made(folder / "training", "train"), dataset.vocabulary), dataset
+
+
+def _measured(path: Path) -> dict[str, float]:
+    """The trained model's test metrics in MLflow's spelling, if the step evaluate was run."""
+    if not path.exists():
+        return {}
+    first = json.loads(path.read_text(encoding="utf-8"))[0]
+    return {name.replace("@", "_at_"): value for name, value in first["metrics"].items()}
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -152,6 +152,40 @@ class SLiRecRecommender(Recommender):
         ids: Ids = self._ids.ids
         return ids
 
+    def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """Everything the model is: arrays by name, and a JSON document."""
+        arrays = {
+            **{f"weights.{name}": values for name, values in self.weights.items()},
+            "item_ids": self.item_ids,
+            "item_counts": self.item_counts,
+        }
+        # Users are not needed to score; a served model holds nothing about them.
+        vocabulary = {**self.vocabulary.to_json(), "users": []}
+        return arrays, {
+            "parameters": self.get_params(),
+            "hyperparameters": self.hyperparameters.to_json(),
+            "vocabulary": vocabulary,
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], document: Mapping[str, Any]
+    ) -> Self:
+        """The model that `to_arrays` told."""
+        made = cls(**document["parameters"])
+        made._ready(
+            {
+                name.removeprefix("weights."): values
+                for name, values in arrays.items()
+                if name.startswith("weights.")
+            },
+            Hyperparameters.of(document["hyperparameters"]),
+            SequenceVocabulary.from_json(document["vocabulary"]),
+            arrays["item_ids"],
+            arrays["item_counts"],
+        )
+        return made
+
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write weights as arrays, names and hyperparameters as JSON."""
         where = Path(folder)

@@ -276,7 +276,8 @@ def _log_popularity(dataset: SequenceDataset, h: Hyperparameters) -> Tensor:
 
 
 def _numbers(values: Any, device: str) -> Tensor:
-    return torch.as_tensor(np.asarray(values)).to(device, torch.int64)
+    # A copy, because PyTorch warns of arrays that are mapped from a file and cannot be written.
+    return torch.as_tensor(np.array(values, np.int64)).to(device)
 
 
 def _has_stalled(history: list[dict[str, float]], patience: int) -> bool:
