@@ -24,8 +24,9 @@ class Settings:
     length: int = 100
     batch: int = 64
     learning_rate: float = 1e-3
-    epochs: int = 300
-    patience: int = 15
+    epochs: int = 200
+    validated_every: int = 5
+    patience: int = 3
     seed: int = 42
 
 
@@ -85,14 +86,15 @@ def fit(train: list[np.ndarray], valid: np.ndarray, n_items: int, quality, s: Se
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+        if (epoch + 1) % s.validated_every:
+            continue
         found = quality(score(model, train), valid)
+        log(f"  epoch {epoch + 1}: loss {loss.item():.3f}, valid {found:.4f}", flush=True)
         if found > best:
             best, kept, waited = found, copy.deepcopy(model.state_dict()), 0
         else:
             waited += 1
-        if epoch % 10 == 0 or waited > s.patience:
-            log(f"  SASRec epoch {epoch}: loss {loss.item():.3f}, valid {found:.4f}", flush=True)
-        if waited > s.patience:
+        if waited == s.patience:
             break
     model.load_state_dict(kept)
     return model

@@ -18,7 +18,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ import numpy as np
 from seldon.metrics import compare, mean_intervals
 
 K = 10
-EPOCHS = 4  # of SLi-Rec; the validation still rises a little after them
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,16 @@ class Sequences:
         return np.array([items[-last] for items in self.items])
 
 
+@dataclass(frozen=True)
+class Options:
+    """What bounds the training of SLi-Rec (epochs, newest steps read) and of SASRec."""
+
+    seed: int
+    epochs: int
+    history: int
+    dropouts: Sequence[float]
+
+
 def main() -> None:
     arguments = _arguments()
     data = read(arguments.events, arguments.items)
@@ -63,7 +72,9 @@ def main() -> None:
         started = time.time()
         runs = []
         for seed in range(42, 42 + (arguments.seeds if name in SEEDED else 1)):
-            scores, chosen = MODELS[name](data, seed)
+            scores, chosen = MODELS[name](
+                data, Options(seed, arguments.epochs, arguments.history, arguments.dropout)
+            )
             runs.append(per_user(scores, data.before(1), data.target(1)))
             print(f"{name}, seed {seed}: {runs[-1].mean(0).round(4)} {chosen}", flush=True)
         kept[name] = {
@@ -98,7 +109,7 @@ def ndcg(scores: np.ndarray, histories: list[np.ndarray], targets: np.ndarray) -
 # --- models: each returns the test's scores and what the validation chose ---------------------
 
 
-def most_popular(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
+def most_popular(data: Sequences, options: Options) -> tuple[np.ndarray, dict]:
     """Training events of each item, over all time or only the newest part of it."""
     items = np.concatenate(data.before(2))
     order = np.argsort(np.concatenate([t[:-2] for t in data.times]), kind="stable")
@@ -111,7 +122,7 @@ def most_popular(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
     return scores(newest), {"newest": newest}
 
 
-def item_similarity(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
+def item_similarity(data: Sequences, options: Options) -> tuple[np.ndarray, dict]:
     """Sum of the similarities to the last n items, each step back worth `decay` of the next."""
     seen = _seen(data)
     together = seen.T @ seen
@@ -136,7 +147,7 @@ def item_similarity(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
     return scores(*best), dict(zip(("similarity", "n", "decay"), best, strict=True))
 
 
-def sar(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
+def sar(data: Sequences, options: Options) -> tuple[np.ndarray, dict]:
     """SAR: similarity from whole histories, affinity that halves every `half_life` days."""
     from seldon.interactions import Interactions, Vocabulary
     from seldon.sar.parameters import TrainingParameters
@@ -172,18 +183,18 @@ def sar(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
     return scores(*best), dict(zip(("similarity", "threshold", "half_life"), best, strict=True))
 
 
-def sasrec(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
+def sasrec(data: Sequences, options: Options) -> tuple[np.ndarray, dict]:
     import torch
     from sasrec import Settings, fit, score
 
     torch.set_num_threads(1)
     train, valid = data.before(2), data.target(2)
     best, kept, chosen = -1.0, None, {}
-    for dropout in (0.3, 0.5):
+    for dropout in options.dropouts:
         model = fit(
             *(train, valid, data.n_items),
             lambda scores, targets: ndcg(scores, train, targets),
-            Settings(dropout=dropout, seed=seed),
+            Settings(dropout=dropout, seed=options.seed),
         )
         found = ndcg(score(model, train), train, valid)
         if found > best:
@@ -191,7 +202,7 @@ def sasrec(data: Sequences, seed: int) -> tuple[np.ndarray, dict]:
     return score(kept, data.before(1)), chosen
 
 
-def slirec(data: Sequences, seed: int, **changed) -> tuple[np.ndarray, dict]:
+def slirec(data: Sequences, options: Options, **changed) -> tuple[np.ndarray, dict]:
     """SLi-Rec as `python -m seldon.slirec train` makes it; the validation picks the epoch."""
     import torch
 
@@ -210,8 +221,9 @@ def slirec(data: Sequences, seed: int, **changed) -> tuple[np.ndarray, dict]:
         data.categories[number],
         np.concatenate(data.times),
     )
-    dataset = split(events, seed=seed, valid_negatives=100)
-    settings = Hyperparameters.of({"seed": seed, "epochs": EPOCHS, **changed})
+    dataset = split(events, seed=options.seed, valid_negatives=100)
+    limits = {"epochs": options.epochs, "max_seq_length": options.history}
+    settings = Hyperparameters.of({"seed": options.seed, **limits, **changed})
     with tempfile.TemporaryDirectory() as folder:
         trained = train(dataset, settings, folder)
     column = dataset.vocabulary.item_numbers(data.ids.astype(str))
@@ -228,7 +240,7 @@ def slirec(data: Sequences, seed: int, **changed) -> tuple[np.ndarray, dict]:
     return np.concatenate(rows), chosen
 
 
-MODELS: dict[str, Callable[[Sequences, int], tuple[np.ndarray, dict]]] = {
+MODELS: dict[str, Callable[[Sequences, Options], tuple[np.ndarray, dict]]] = {
     "most popular": most_popular,
     "item similarity": item_similarity,
     "SAR": sar,
@@ -317,6 +329,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", required=True, help="u.data or ratings.dat, may be .gz")
     parser.add_argument("--items", help="u.item or movies.dat, for SLi-Rec's categories")
     parser.add_argument("--seeds", type=int, default=3, help="of the trained models; default 3")
+    parser.add_argument("--epochs", type=int, default=10, help="of SLi-Rec; default 10")
+    parser.add_argument("--history", type=int, default=50, help="steps SLi-Rec reads; default 50")
+    parser.add_argument(
+        "--dropout",
+        type=float,
+        nargs="+",
+        default=[0.3, 0.5],
+        help="of SASRec; the validation chooses; default 0.3 0.5",
+    )
     parser.add_argument("--only", action="append", choices=MODELS, help="may be repeated")
     parser.add_argument("--out", help="keep every user's values here, and add to what is there")
     return parser.parse_args()
