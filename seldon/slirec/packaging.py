@@ -152,8 +152,9 @@ def seconds(timestamp: str | float) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
+        shown = str(timestamp) if isinstance(timestamp, str) else timestamp  # numpy's text as ours
         raise InvalidParameter(
-            f"timestamps has {timestamp!r}, expected seconds or milliseconds since 1970"
+            f"timestamps has {shown!r}, expected seconds or milliseconds since 1970"
         )
     return value / 1000 if abs(value) > _LATEST_IN_SECONDS else value
 

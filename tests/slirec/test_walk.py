@@ -1,6 +1,7 @@
 """The walk by its commands; what each step refuses it says in one line."""
 
 import io
+import json
 import pickle
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from seldon.slirec.inventory import (
     sample_inventory,
     write_inventory,
 )
+from tests.services.processes import ROOT
 from tests.services.shopify import TOKEN, Shop, serving
 from tests.slirec.test_inventory import SHOWCASE
 from tests.slirec.test_snowplow import view, write
 
-STEPS = ["snapshot", "populate", "cleanup", "generate", "split"]
+STEPS = ["snapshot", "populate", "cleanup", "generate", "split", "train", "evaluate", "package"]
+STEPS += ["recommend"]
 
 
 @pytest.mark.parametrize("step", ["", *STEPS])
@@ -144,3 +147,107 @@ def test_populate_snapshot_and_clean_up_ask_first(tmp_path, capsys, monkeypatch)
         told = "".join(capsys.readouterr())
         assert "nothing to delete" in told
         assert TOKEN not in told
+
+
+SMALL = """
+item_embedding_dim: 8
+cate_embedding_dim: 4
+hidden_size: 12
+att_fcn_layer_sizes: [8]
+layer_sizes: [8]
+max_seq_length: 10
+epochs: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """Every step on the sample, with a network that is small enough for a test."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("walk")
+    (folder / "small.yaml").write_text(SMALL)
+    for step in (
+        ["snapshot", "--sample"],
+        ["generate", "--users", "6", "--now", "1700000000"],
+        ["split"],
+        ["train", "--quiet", "--device", "cpu", "--hyperparameters", str(folder / "small.yaml")],
+        ["evaluate", "--own-categories"],
+        ["package", "--no-mlflow"],
+    ):
+        assert main([*step, "--folder", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.slow
+def test_the_walk_ends_in_recommendations(walked, capsys):
+    folder = ["--folder", str(walked)]
+    when = ["--timestamps", "1699999000,1699999900000", "--now", "1700000000"]
+    assert main(["recommend", "--items", "moka-pot,teapot", *when, "--limit", "3", *folder]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    scores = [float(line.split()[0]) for line in lines]
+    assert scores == sorted(scores, reverse=True)
+    assert all(line.split()[2] in sample_inventory().by_handle for line in lines)
+    metrics = json.loads((walked / "metrics.json").read_text())
+    assert [entry["groups"] for entry in metrics] == [6] * len(metrics)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--items", "moka-pot", "--timestamps", "1,2"], "2 timestamps do not go with 1 items"),
+        (["--items", "moka-pot", "--timestamps", "soon"], "timestamps has 'soon'"),
+        (["--items", "moka-pot", "--limit", "0"], "count=0"),
+    ],
+)
+def test_bad_questions(walked, capsys, arguments, message):
+    assert main(["recommend", *arguments, "--folder", str(walked)]) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_odd_histories_are_answered(walked, capsys):
+    for items in ("", "made-up", ",".join(["teapot"] * 60), "made-up,teapot"):
+        assert main(["recommend", "--items", items, "--folder", str(walked)]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 10
+
+
+@pytest.mark.slow
+def test_a_request_through_recommend_without_torch(walked):
+    """The saved model behind GET /recommend, in a process that never loads torch."""
+    number = sample_inventory().by_handle["moka-pot"].number
+    code = (
+        "import sys, json; sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from seldon.app import create_app\n"
+        "app = create_app(root=Path(sys.argv[1]), RECOMMENDER_ALG='saved_recommender',\n"
+        "    RECOMMENDER_MODEL=sys.argv[2], MEMCACHE={'servers': [], 'pool_size': 1})\n"
+        f"answer = app.test_client().get('/recommend?client=c&user_id=1&limit=4'\n"
+        f"    '&recent_interactions={number}&exclusion_items={number}')\n"
+        "print('ANSWER', answer.status_code, answer.text)"
+    )
+    command = [sys.executable, "-c", code, str(ROOT), str(walked / "model")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    told = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    assert told, done.stderr
+    _, status, body = told[0].split(" ", 2)
+    assert status == "200", body
+    found = [entry["item"] for entry in json.loads(body)["recommended"]]
+    numbers = {product.number for product in sample_inventory().products}
+    assert len(found) == 4
+    assert set(found) <= numbers - {number}
+
+
+def test_unknown_hyperparameter(tmp_path, capsys):
+    pytest.importorskip("torch")
+    folder = ["--folder", str(tmp_path)]
+    main(["snapshot", "--sample", *folder])
+    main(["generate", "--users", "3", "--now", "1700000000", *folder])
+    main(["split", *folder])
+    (tmp_path / "bad.yaml").write_text("epoch: 3\n")
+    capsys.readouterr()
+    assert main(["train", "--hyperparameters", str(tmp_path / "bad.yaml"), *folder]) == 1
+    assert "epochs" in capsys.readouterr().err
+    assert main(["evaluate", *folder]) == 1
+    assert "the step 'train' writes it" in capsys.readouterr().err
