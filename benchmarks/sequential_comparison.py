@@ -36,7 +36,6 @@ class Sequences:
 
     items: list[np.ndarray]
     times: list[np.ndarray]
-    ratings: list[np.ndarray]
     ids: np.ndarray
     categories: np.ndarray
 
@@ -268,17 +267,17 @@ def _seen(data: Sequences) -> np.ndarray:
 
 
 def read(path: str, items: str | None = None) -> Sequences:
-    """`u.data` of MovieLens 100K or `ratings.dat` of 1M, packed with gzip or not.
+    """`u.data` of MovieLens 100K, `ratings.dat` of 1M, or any table of user, item, …, time.
 
     `items` is `u.item` or `movies.dat`; a film's category is its first genre.
     """
     rows = [line.replace("::", "\t").split() for line in _lines(path, "utf-8")]
-    table = np.array([[int(float(x)) for x in row[:4]] for row in rows if row[0].isdigit()])
+    table = np.array([[int(row[0]), int(row[1]), int(row[-1])] for row in rows if row[0].isdigit()])
     # By user, then time; equal times in file order.
-    table = table[np.lexsort((np.arange(len(table)), table[:, 3], table[:, 0]))]
+    table = table[np.lexsort((np.arange(len(table)), table[:, 2], table[:, 0]))]
     ids, number = np.unique(table[:, 1], return_inverse=True)
     cuts = np.flatnonzero(np.diff(table[:, 0])) + 1
-    parts = [np.split(column, cuts) for column in (number, table[:, 3], table[:, 2])]
+    parts = [np.split(column, cuts) for column in (number, table[:, 2])]
     long = [row for row, part in enumerate(parts[0]) if len(part) >= 5]
     genres = dict(_genres(items)) if items else {}
     categories = np.array([genres.get(int(id), "film") for id in ids])
