@@ -25,6 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "dropout": 0.3,
         "learning_rate": 0.001,
         "epochs": 10,
+        "best_within": 0.0,
         "candidate_category": "event",
     },
     "mended": {
@@ -39,6 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "dropout": 0.1,
         "learning_rate": 0.003,
         "epochs": 3,
+        "best_within": 1.0,
         "candidate_category": "mixed",
     },
 }
@@ -102,6 +104,10 @@ class Hyperparameters:
         Negatives a positive is trained against, drawn from its batch.
     EARLY_STOP : int
         Epochs without progress on the validation's group AUC before training ends; 0 never.
+    best_within : float
+        Standard errors by which a later epoch may fall short of the best group AUC so far and
+        still take its place: a few hundred validated users cannot tell such epochs apart, and
+        the later one has learned more. 0 keeps the best by its number alone.
     seed : int
     """
 
@@ -134,6 +140,7 @@ class Hyperparameters:
     layer_l1: float = 0.0
     train_num_ngs: int = 4
     EARLY_STOP: int = 10
+    best_within: float = 1.0
     seed: int = 42
 
     @classmethod

@@ -47,9 +47,10 @@ class Training:
     network : SLiRecNetwork
         The best epoch's, ready to score.
     best_epoch : int
+        See `chosen_epoch`.
     history : list of dict
-        For each epoch ``epoch``, ``loss`` and the validation's ``group_auc``; those of the
-        epochs this call trained also have ``seconds``.
+        For each epoch ``epoch``, ``loss``, the validation's ``group_auc`` with its standard error
+        ``group_auc_error``, and the ``seconds`` it took.
     """
 
     network: SLiRecNetwork
@@ -74,7 +75,7 @@ def train(
     Parameters
     ----------
     dataset : SequenceDataset
-        Its valid groups choose the best epoch, by `group_auc`.
+        Its valid groups choose the best epoch, by their mean group AUC.
     hyperparameters : Hyperparameters
     folder : path
     progress : bool
@@ -108,14 +109,28 @@ def train(
     with _summaries(where / "summaries", len(history)) as summaries:
         while len(history) < h.epochs and not _has_stalled(history, h.EARLY_STOP):
             report = run.epoch(len(history) + 1, progress)
-            for name in ("loss", "group_auc"):
-                summaries.add_scalar(name, report[name], len(history) + 1)
-            if not history or report["group_auc"] > max(e["group_auc"] for e in history):
-                best = run.weights()
             history = [*history, report]
+            for name in ("loss", "group_auc"):
+                summaries.add_scalar(name, report[name], len(history))
+            if chosen_epoch(history, h.best_within) == len(history):
+                best = run.weights()
             made = Checkpoint(len(history), run.weights(), best, run.moments(), history)
             save_checkpoint(made, where, h, dataset.vocabulary)
-    return Training(load_network(where, dataset.vocabulary), _best_epoch(history), history)
+    best_epoch = chosen_epoch(history, h.best_within)
+    return Training(load_network(where, dataset.vocabulary), best_epoch, history)
+
+
+def chosen_epoch(history: list[dict[str, float]], within: float = 0.0) -> int:
+    """The newest epoch whose group AUC falls short of the best by `within` standard errors at most.
+
+    With `within` 0 that is the best one, of equal ones the first.
+    """
+    highest = _highest(history)
+    if not within:
+        return highest
+    best = history[highest - 1]
+    least = best["group_auc"] - within * best["group_auc_error"]
+    return max(n for n, epoch in enumerate(history, 1) if epoch["group_auc"] >= least)
 
 
 def scores(network: SLiRecNetwork, dataset: SequenceDataset, groups: Groups) -> Any:
@@ -180,10 +195,12 @@ class TrainingRun:
         valid = scores(self.network, self.dataset, self.dataset.valid)
         labels = np.zeros(valid.shape, np.int64)
         labels[:, 0] = 1
+        group_auc = metrics.group_auc(labels, valid)
         return {
             "epoch": number,
             "loss": float(np.mean(losses)),
-            "group_auc": float(metrics.group_auc(labels, valid).mean()),
+            "group_auc": float(group_auc.mean()),
+            "group_auc_error": float(group_auc.std() / np.sqrt(len(group_auc))),
             "seconds": round(time.monotonic() - started, 3),
         }
 
@@ -281,10 +298,10 @@ def _numbers(values: Any, device: str) -> Tensor:
 
 
 def _has_stalled(history: list[dict[str, float]], patience: int) -> bool:
-    return bool(patience and history) and len(history) - _best_epoch(history) >= patience
+    return bool(patience and history) and len(history) - _highest(history) >= patience
 
 
-def _best_epoch(history: list[dict[str, float]]) -> int:
+def _highest(history: list[dict[str, float]]) -> int:
     return 1 + int(np.argmax([epoch["group_auc"] for epoch in history]))
 
 
