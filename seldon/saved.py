@@ -49,8 +49,11 @@ class Saved:
         """Read back what `save` wrote and return the ready object."""
         path = Path(folder) / ATTRIBUTES
         if path.exists():
-            document = json.loads(path.read_text(encoding="utf-8"))
-            vars(self).update(_decoded(document, Path(folder)))
+            try:
+                document = json.loads(path.read_text(encoding="utf-8"))
+                vars(self).update(_decoded(document, Path(folder)))
+            except (KeyError, TypeError, ValueError) as error:
+                raise InvalidModel(f"{path}: not what save wrote: {error!r}") from error
         return self
 
     def get_params(self) -> dict[str, Any]:
@@ -214,7 +217,9 @@ def _decoded(document: dict[str, Any], folder: Path) -> dict[str, Any]:
             return encoded
         ((kind, inner),) = encoded.items()
         if kind == "array":
-            return np.load(folder / Path(inner).name, allow_pickle=False)
+            # Mapped first: a header that announces more than the file has is refused, where
+            # reading would allocate it.
+            return np.array(np.load(folder / Path(inner).name, "r", allow_pickle=False))
         if kind == "dict":
             return {value(key): value(each) for key, each in inner}
         return _CONTAINERS[kind](value(each) for each in inner)

@@ -68,6 +68,20 @@ def test_what_cannot_be_kept_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_row_35_arrays_that_announce_more_than_they_hold(tmp_path):
+    model = Favourites().fit({}, np.arange(0))
+    model.save(tmp_path)
+    assert Favourites().load(tmp_path).seen.shape == (0,)
+    header = np.lib.format.header_data_from_array_1_0(np.empty(0))
+    with (tmp_path / "attribute-1.npy").open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header | {"shape": (10**12,)})
+    with pytest.raises(InvalidModel, match="not what save wrote"):
+        Favourites().load(tmp_path)
+    (tmp_path / "attributes.json").write_text('{"x": {"array": "../../secret.npy"}}')
+    with pytest.raises((InvalidModel, FileNotFoundError)):
+        Favourites().load(tmp_path)
+
+
 def test_a_class_with_files_of_its_own(tmp_path):
     model = OwnFiles()
     model.text = "kept"

@@ -71,8 +71,9 @@ def rpc(arguments: argparse.Namespace) -> None:
         if not callable(found):
             raise InvalidSetting(f"--handler {arguments.handler!r}: {module} has no class {name!r}")
         handler = found()
-    names = ("host", "port", "workers", "certificate", "key", "client_certificates")
-    options = {name: getattr(arguments, name) for name in (*names, "max_message_bytes")}
+    names = ["host", "port", "workers", "certificate", "key", "client_certificates"]
+    names += ["max_message_bytes", "metrics_port"]
+    options = {name: getattr(arguments, name) for name in names}
     _services(arguments).create_prediction_rpc_microservice(
         arguments.pipeline, arguments.model_name, handler, **options
     )
@@ -162,6 +163,14 @@ def _parser() -> argparse.ArgumentParser:
         default=4 * 2**20,
         metavar="N",
         help="longest request (4 MiB)",
+    )
+
+    command.add_argument(
+        "--metrics_port",
+        "--metrics-port",
+        type=int,
+        metavar="N",
+        help="port of Prometheus' /metrics, over plain HTTP (none)",
     )
 
     command = _command(commands, "extension", extension, "GET /extension from a saved extension")

@@ -19,6 +19,8 @@ from seldon.wrappers import ExtensionWrapper, RecommenderWrapper
 
 if TYPE_CHECKING:
     from seldon.microservice.rpc import CustomDataHandler
+    from seldon.pipeline.predictor import Predictor
+    from seldon.pipeline.util import PipelineWrapper
 
 
 class Microservices:
@@ -90,18 +92,17 @@ class Microservices:
             Also when the pipeline answers no class probabilities.
         """
         from seldon.microservice.predict import create_blueprint
-        from seldon.pipeline.predictor import Predictor
-        from seldon.pipeline.util import PipelineWrapper
 
-        wrapper = PipelineWrapper(**self._credentials)
-        pipeline = wrapper.load_pipeline(pipeline_folder, trusted=self._trusted)
-        predictor = Predictor(pipeline, model_name)
+        wrapper, predictor = self._predictor(pipeline_folder, model_name)
         app, values, _ = _web_app("predict")
         _mount(app, create_blueprint(predictor, wire, *_limits(values)))
         _declare(
-            app, model_name, seldon_pipeline_wrapper=wrapper, seldon_pipeline=pipeline,
+            app,
+            model_name,
+            seldon_pipeline_wrapper=wrapper,
+            seldon_pipeline=predictor.pipeline,
             seldon_model_name=model_name,
-        )  # fmt: skip
+        )
         return app
 
     def create_prediction_rpc_microservice(
@@ -125,13 +126,9 @@ class Microservices:
         from seldon.microservice.rpc import PredictionServer, ServerOptions
 
         configure_logging(settings(None)[0]["LOG_LEVEL"])
-        from seldon.pipeline.predictor import Predictor
-        from seldon.pipeline.util import PipelineWrapper
-
-        wrapper = PipelineWrapper(**self._credentials)
-        pipeline = wrapper.load_pipeline(pipeline_folder, trusted=self._trusted)
-        predictor = Predictor(pipeline, model_name)
-        PredictionServer(predictor, custom_data_handler, ServerOptions(**options)).run()
+        chosen = ServerOptions(**options)
+        _, predictor = self._predictor(pipeline_folder, model_name)
+        PredictionServer(predictor, custom_data_handler, chosen).run()
 
     def create_extension_microservice(self, extension_folder: Location) -> Flask:
         """Serve a saved `seldon.Extension` at ``/extension``.
@@ -148,10 +145,20 @@ class Microservices:
         app, values, _ = _web_app("extension")
         _mount(app, create_blueprint(extension, *_limits(values)))
         _declare(
-            app, type(extension).__name__, seldon_extension_wrapper=wrapper,
+            app,
+            type(extension).__name__,
+            seldon_extension_wrapper=wrapper,
             seldon_extension=extension,
-        )  # fmt: skip
+        )
         return app
+
+    def _predictor(self, location: Location, model_name: str) -> tuple[PipelineWrapper, Predictor]:
+        from seldon.pipeline.predictor import Predictor
+        from seldon.pipeline.util import PipelineWrapper
+
+        wrapper = PipelineWrapper(**self._credentials)
+        pipeline = wrapper.load_pipeline(location, trusted=self._trusted)
+        return wrapper, Predictor(pipeline, model_name)
 
     def _algorithm(self, location: Location, app: Flask) -> Algorithm:
         """The saved recommender; one that can change in place is followed."""

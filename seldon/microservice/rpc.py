@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from seldon.errors import InvalidParameter, InvalidSetting, MissingExtra, SeldonError
+from seldon.operation import metrics
+from seldon.operation.log import RequestLog
 from seldon.pipeline.predictor import Features, Predictor
 
 try:
@@ -31,6 +34,7 @@ except ImportError as error:
 
 log = logging.getLogger(__name__)
 SERVICE = seldon_pb2.DESCRIPTOR.services_by_name["Seldon"].full_name
+METHOD = f"/{SERVICE}/Classify"
 
 
 class CustomDataHandler:
@@ -109,6 +113,8 @@ class ServerOptions:
         After SIGTERM: health says NOT_SERVING and calls are still taken for this long.
     grace_seconds : float
         And then running calls may take so long to end.
+    metrics_port : int, optional
+        Where Prometheus finds the metrics, over plain HTTP at ``host``; nowhere by default.
     """
 
     host: str = "[::]"
@@ -121,6 +127,7 @@ class ServerOptions:
     client_certificates: str | None = None
     drain_seconds: float = 1.0
     grace_seconds: float = 10.0
+    metrics_port: int | None = None
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.key):
@@ -195,7 +202,10 @@ class PredictionServer:
         if has_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._loop.add_signal_handler(number, self._stopping.set)
-        with ThreadPoolExecutor(options.workers, thread_name_prefix="predict") as pool:
+        with (
+            ThreadPoolExecutor(options.workers, thread_name_prefix="predict") as pool,
+            _metrics_page(options),
+        ):
             server = aio.server(
                 maximum_concurrent_rpcs=options.max_calls,
                 options=[
@@ -239,6 +249,7 @@ class _Servicer(seldon_pb2_grpc.SeldonServicer):
         self._predictor = predictor
         self._handler = handler
         self._pool = pool
+        self._request_log = RequestLog()
 
     async def Classify(
         self, request: seldon_pb2.ClassificationRequest, context: Any
@@ -246,21 +257,19 @@ class _Servicer(seldon_pb2_grpc.SeldonServicer):
         # When the deadline passes or the caller goes, gRPC cancels this coroutine, and with it
         # the work, if no thread has begun it.
         gone = threading.Event()
+        started, code = time.perf_counter(), grpc.StatusCode.CANCELLED
         try:
-            return await asyncio.get_running_loop().run_in_executor(
+            reply = await asyncio.get_running_loop().run_in_executor(
                 self._pool, self._reply, request, gone
             )
-        except InvalidParameter as error:
-            return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        except SeldonError as error:
-            log.error("Classify: %s", error)
-            return await context.abort(grpc.StatusCode.INTERNAL, str(error))
+            code = grpc.StatusCode.OK
+            return reply
         except Exception as error:
-            log.error("Classify: %r", error, exc_info=error)
-            detail = f"{type(error).__name__}: {error}"
-            return await context.abort(grpc.StatusCode.INTERNAL, detail)
+            code, detail = _status(error)
+            return await context.abort(code, detail)
         finally:
             gone.set()
+            self._record(request.meta.puid, code, time.perf_counter() - started)
 
     def _reply(
         self, request: seldon_pb2.ClassificationRequest, gone: threading.Event
@@ -279,6 +288,32 @@ class _Servicer(seldon_pb2_grpc.SeldonServicer):
         )
         return seldon_pb2.ClassificationReply(meta=meta, predictions=results)
 
+    def _record(self, puid: str, code: Any, seconds: float) -> None:
+        number, _ = code.value
+        metrics.count_request(METHOD, metrics.OTHER, number, seconds)
+        self._request_log.write(
+            {
+                "time": time.time(),
+                "event": "request",
+                "request_id": puid,
+                "method": "gRPC",
+                "route": METHOD,
+                "status": code.name,
+                "ms": round(seconds * 1e3, 3),
+            }
+        )
+
+
+def _status(error: Exception) -> tuple[Any, str]:
+    """The gRPC status of what a handler or a pipeline raised, and what the caller is told."""
+    if isinstance(error, InvalidParameter):
+        return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+    if isinstance(error, SeldonError):
+        log.error("Classify: %s", error)
+        return grpc.StatusCode.INTERNAL, str(error)
+    log.error("Classify: %r", error, exc_info=error)
+    return grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
+
 
 def _bind(server: Any, options: ServerOptions) -> int:
     address = f"{options.host}:{options.port}"
@@ -288,6 +323,26 @@ def _bind(server: Any, options: ServerOptions) -> int:
         return int(server.add_insecure_port(address))
     except RuntimeError as error:
         raise InvalidSetting(f"cannot listen at {address}: {error}") from None
+
+
+@contextmanager
+def _metrics_page(options: ServerOptions) -> Iterator[None]:
+    """``/metrics`` while the `with` lasts."""
+    if options.metrics_port is None:
+        yield
+        return
+    from prometheus_client import start_http_server
+
+    try:
+        page, thread = start_http_server(options.metrics_port, options.host.strip("[]"))
+    except OSError as error:
+        raise InvalidSetting(f"metrics_port={options.metrics_port}: {error}") from None
+    try:
+        yield
+    finally:
+        page.shutdown()
+        page.server_close()
+        thread.join()
 
 
 def _credentials(options: ServerOptions) -> Any:

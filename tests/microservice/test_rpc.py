@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,24 @@ def test_row_64_drain():
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         code, _ = refused(seldon_pb2_grpc.SeldonStub(channel).Classify, request())
         assert code == CODE.UNAVAILABLE
+
+
+def test_metrics(predictor):
+    port = free_port()
+    server = PredictionServer(predictor, options=options(metrics_port=port))
+    with server.running() as bound, grpc.insecure_channel(f"127.0.0.1:{bound}") as channel:
+        stub = seldon_pb2_grpc.SeldonStub(channel)
+        stub.Classify(request(), timeout=10)
+        refused(stub.Classify, request([1]))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            text = page.read().decode()
+        route = 'route="/io.seldon.api.rpc.Seldon/Classify"'
+        for status in (CODE.OK, CODE.INVALID_ARGUMENT):
+            assert re.search(rf'{route},status="{status.value[0]}"', text), text
+        other = PredictionServer(predictor, options=options(metrics_port=port))
+        with pytest.raises(InvalidSetting, match=f"metrics_port={port}"):  # noqa: SIM117
+            with other.running():
+                pass
 
 
 def test_a_port_that_is_taken_is_said(predictor):
