@@ -10,7 +10,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROWS = [
     {"errors"},
-    {"config", "folders", "interactions", "metrics", "operation", "originals", "deprecated"},
+    {
+        "config",
+        "folders",
+        "interactions",
+        "memory",
+        "metrics",
+        "operation",
+        "originals",
+        "deprecated",
+    },
     {"bulkhead", "candidates", "item_cosine", "locations", "memcache", "reading", "sample"},
     {"candidate_lists", "rpc", "scores", "splits", "versions", "web"},
     {"answers", "candidate_store", "saved", "worker"},

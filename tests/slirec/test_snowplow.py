@@ -150,7 +150,7 @@ def test_no_event_is_too_odd(event):
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
-        path = write(Path(folder) / "events.jsonl", view(), event)
+        path = write(Path(folder) / "events.jsonl", view(), json.dumps(event))
         events, report = read_snowplow(path, sample_inventory())
         assert len(events) == 1
         assert sum(count for count, _ in report.skipped.values()) == 1
