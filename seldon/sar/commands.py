@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from seldon.base import save_recommender
-from seldon.errors import InvalidParameter
+from seldon.errors import InvalidParameter, SeldonError
 from seldon.interactions import Interactions, Vocabulary
 from seldon.memory import available_memory, gigabytes
 from seldon.reading import ParsingReport
@@ -46,7 +46,13 @@ def train_command(options: Namespace) -> None:
         test, _ = read_events(options.evaluation, options, "Reading test")
         _, found = judged(model, events, test, (5, 10), np.random.default_rng(0), options.json)
         metadata["evaluation"] = kept(found, test)
-    save_recommender(model, options.output, metadata)
+    try:
+        save_recommender(model, options.output, metadata)
+    except OSError as error:
+        raise SeldonError(
+            f"--output {options.output} cannot be written: {error}; "
+            "is there room on the disk, and may you write there?"
+        ) from error
     summary = {
         "model": options.output,
         "events": statistics.events,

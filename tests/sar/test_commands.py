@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 import subprocess
 import sys
 
@@ -340,7 +341,7 @@ def test_unknown_ids_are_noted(model, capsys):
     assert capsys.readouterr().err == "note: user 'nobody' is not in the model\n"
 
 
-def test_as_a_program(model, tmp_path):
+def test_as_a_program(usage, model, tmp_path):
     """The real command line, from another folder."""
     command = [sys.executable, "-m", "seldon.sar"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
@@ -365,5 +366,15 @@ def test_as_a_program(model, tmp_path):
     )  # fmt: skip
     assert failed.returncode == 2
     assert failed.stderr == "error: nope is not a model folder: it has no manifest.json\n"
+    # Files may not grow beyond 2 kB: what a full disk does.
+    program = shlex.join([*command, "train", "--usage", str(usage), "--output", "full"])
+    full = subprocess.run(
+        ["bash", "-c", f"ulimit -f 2; {program}"],
+        capture_output=True, text=True, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert full.returncode == 2
+    assert full.stderr.startswith("error: --output full cannot be written: ")
+    assert full.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
     wrong = subprocess.run([*command, "trian"], capture_output=True, text=True, env=environment)
     assert wrong.returncode == 2
