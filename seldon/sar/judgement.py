@@ -302,6 +302,8 @@ def _objection(source: Path, home: Path, options: Namespace) -> str | None:
             "it and the current model were evaluated on different events, so their figures cannot "
             "be compared; give events to evaluate both on with --evaluation"
         )
+    if not theirs:
+        note("the current model was never evaluated, so the gate has nothing to compare with")
     return refusal(ours.get("values"), theirs.get("values"), options.metric, options.margin)
 
 
