@@ -18,9 +18,9 @@ import numpy as np
 
 from seldon.base import Recommender, Scored
 from seldon.candidates import NO_IDS, CandidateList, Ids
-from seldon.config import ALGORITHM_NAME
 from seldon.errors import AlgorithmNotFound, InvalidModel, SeldonError
 from seldon.live import LiveModel
+from seldon.settings import ALGORITHM_NAME
 
 EXTRAS = ("dimensions", "item_id")
 FUNCTION = "get_recommendations"

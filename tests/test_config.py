@@ -7,8 +7,9 @@ import sys
 import pytest
 
 import recommender_config
-from seldon.config import SETTINGS, settings
+from seldon.config import settings
 from seldon.errors import InvalidSetting
+from seldon.settings import SETTINGS
 from tests.services.processes import ROOT
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seldon.config import SETTINGS
+from seldon.settings import SETTINGS
 from tests.services.processes import ROOT, gunicorn
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
