@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except SeldonError as error:
+    except (SeldonError, OSError) as error:
         print(f"{options.step}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -153,10 +153,6 @@ def read_inventory(path: Location) -> InventorySnapshot:
     try:
         _check_size(file)
         document = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InvalidParameter(
-            f"inventory {str(path)!r} does not exist; `snapshot` writes it"
-        ) from None
     except ValueError as error:
         raise InvalidModel(f"inventory {path}: not JSON: {error}") from None
     return _from_json(document, str(path))
@@ -265,6 +261,8 @@ def _all_text(values: Iterable[object]) -> bool:
 
 
 def _check_size(file: Path) -> None:
+    if not file.is_file():
+        raise InvalidParameter(f"inventory {str(file)!r} does not exist; `snapshot` writes it")
     if file.stat().st_size > MAX_BYTES:
         raise InvalidModel(
             f"inventory {file}: has {file.stat().st_size} bytes, more than {MAX_BYTES} are not read"

@@ -247,6 +247,7 @@ def test_nothing_logged_is_a_pickle(logged):
 
 @pytest.mark.slow
 @pytest.mark.service
+@pytest.mark.timeout(900)
 def test_mlflow_alone_loads_and_serves_it(logged, clean, recommender, inventory, tmp_path):
     _, uri = logged
     request = {"userId": "visitor-1", "items": HISTORY, "timestamps": [str(t) for t in TIMES]}
@@ -276,7 +277,7 @@ def test_mlflow_alone_loads_and_serves_it(logged, clean, recommender, inventory,
         start_new_session=True,
     )
     try:
-        wait_for_port(port, server, 120)
+        wait_for_port(port, server, 300)
         _check_served(port, request, three[0])
     finally:
         _stop_group(server)

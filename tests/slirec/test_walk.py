@@ -86,6 +86,7 @@ def test_pickled_snapshot(tmp_path):
         (["generate"], "inventory.json' does not exist; `snapshot` writes it"),
         (["split"], "inventory.json' does not exist"),
         (["snapshot"], "SHOPIFY_STORE_URL is not set"),
+        (["snapshot", "--import-pickle", "/nonexistent"], "'/nonexistent' does not exist"),
         (["generate", "--sample"], "unrecognized arguments: --sample"),
     ],
 )
@@ -99,6 +100,12 @@ def test_what_is_missing_is_said(tmp_path, arguments, message, capsys, monkeypat
     assert code in (1, 2)
     assert message in told
     assert "Traceback" not in told
+
+
+def test_folder_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["snapshot", "--sample", "--folder", str(tmp_path / "file" / "folder")]) == 1
+    assert "Not a directory" in capsys.readouterr().err
 
 
 def test_steps_out_of_order_and_wrong_columns(tmp_path, capsys):
