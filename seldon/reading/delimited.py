@@ -7,6 +7,7 @@ ASCII only, ids of moderate length. A test holds the two to the same answers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ FAULTS = (
     "IllegalCharactersInUserId",
 )
 WARNINGS = ("UnknownItemId",)
+_PLAIN_USER = re.compile(rb"[A-Za-z0-9_-]*")
 _STATUS = {name: code for code, name in enumerate(FAULTS) if name}
 
 
@@ -173,6 +175,8 @@ class EventReader:
 
 
 def _user_status(user: bytes) -> int:
+    if len(user) <= USER_ID_LIMIT and _PLAIN_USER.fullmatch(user):
+        return ACCEPTED
     text = user.decode()
     if len(text) > USER_ID_LIMIT:
         return _STATUS["UserIdTooLong"]
@@ -251,13 +255,18 @@ class _Block:
 
     def _trimmed(self, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
         """Bounds without the ASCII blanks around."""
-        starts, ends = starts.copy(), ends.copy()
-        rows = np.arange(len(starts))
-        while len(rows := rows[(starts[rows] < ends[rows]) & _BLANK[self.data[starts[rows]]]]):
+        rows = np.flatnonzero(_BLANK[self.data[starts]] & (starts < ends))
+        if len(rows):
+            starts = starts.copy()
+        while len(rows):
             starts[rows] += 1
-        rows = np.arange(len(starts))
-        while len(rows := rows[(starts[rows] < ends[rows]) & _BLANK[self.data[ends[rows] - 1]]]):
+            rows = rows[(starts[rows] < ends[rows]) & _BLANK[self.data[starts[rows]]]]
+        rows = np.flatnonzero(_BLANK[self.data[ends - 1]] & (starts < ends))
+        if len(rows):
+            ends = ends.copy()
+        while len(rows):
             ends[rows] -= 1
+            rows = rows[(starts[rows] < ends[rows]) & _BLANK[self.data[ends[rows] - 1]]]
         return starts, ends
 
     def _read_plain(self, lines: Positions) -> npt.NDArray[np.bool_]:

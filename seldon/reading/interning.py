@@ -58,9 +58,13 @@ class Interner:
         """Numbers of the texts at ``data[starts:ends]``, each at most `LONGEST` bytes."""
         groups, first = _grouped(data, starts, ends)
         begins, stops = starts[first].tolist(), ends[first].tolist()
-        text = data.tobytes() if len(first) > 1000 else data
-        known = [self.code(bytes(text[a:b])) for a, b in zip(begins, stops, strict=True)]
-        return np.array(known, np.int64)[groups]
+        block = data.tobytes()
+        texts = [block[a:b] for a, b in zip(begins, stops, strict=True)]
+        codes = self._codes
+        new = [text for text in texts if text not in codes]
+        codes.update(zip(new, range(len(codes), len(codes) + len(new)), strict=True))
+        self._marks.extend(map(self._check, new))
+        return np.array([codes[text] for text in texts], np.int64)[groups]
 
 
 def _grouped(

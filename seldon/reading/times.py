@@ -100,23 +100,25 @@ def parse_times(
 def _usual_times(
     data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], length: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    # Eight bytes from any offset as one number: three gathers instead of nineteen.
+    eights = np.ndarray((len(data) - 7,), "<u8", buffer=data, strides=(1,))
+    words = eights[starts[:, None] + np.array([0, 8, 16])]
+    text = np.ascontiguousarray(words.view(np.uint8).T)
+    digits = text - np.uint8(48)  # wraps below "0", so one test does
     good = np.ones(len(starts), np.bool_)
 
-    def number(first: int, digits: int) -> npt.NDArray[np.int64]:
+    def number(first: int, size: int) -> npt.NDArray[np.int64]:
         value = np.zeros(len(starts), np.int64)
-        for offset in range(first, first + digits):
-            digit = data[starts + offset] - np.uint8(48)  # wraps below "0", so one test does
+        for digit in digits[first : first + size]:
             np.logical_and(good, digit <= 9, out=good)
             value = value * 10 + digit
         return value
 
     year, month, day = number(0, 4), number(5, 2), number(8, 2)
     hour, minute, second = number(11, 2), number(14, 2), number(17, 2)
-    dash = data[starts + 4]
-    good &= ((dash == ord("-")) | (dash == ord("/"))) & (data[starts + 7] == dash)
-    middle = data[starts + 10]
-    good &= (middle == ord("T")) | (middle == ord(" "))
-    good &= (data[starts + 13] == ord(":")) & (data[starts + 16] == ord(":"))
+    good &= ((text[4] == ord("-")) | (text[4] == ord("/"))) & (text[7] == text[4])
+    good &= (text[10] == ord("T")) | (text[10] == ord(" "))
+    good &= (text[13] == ord(":")) & (text[16] == ord(":"))
     good &= (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60) & (year > 0)
     month = np.where(good, month, 1)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
