@@ -132,7 +132,7 @@ def time_refusals(folder: str) -> None:
 def time_grpc(pipeline: object) -> None:
     import grpc
 
-    from seldon.microservice.rpc import PredictionServer, ServerOptions
+    from seldon.microservice.rpc_server import PredictionServer, ServerOptions
     from seldon.rpc import seldon_pb2, seldon_pb2_grpc
 
     request = seldon_pb2.ClassificationRequest()

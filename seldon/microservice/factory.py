@@ -121,9 +121,9 @@ class Microservices:
         custom_data_handler : CustomDataHandler, optional
             Makes features of a request; the default takes a list of numbers.
         **options
-            Fields of `seldon.microservice.rpc.ServerOptions`: port, workers, TLS files, ….
+            Fields of `seldon.microservice.rpc_server.ServerOptions`: port, workers, TLS files, ….
         """
-        from seldon.microservice.rpc import PredictionServer, ServerOptions
+        from seldon.microservice.rpc_server import PredictionServer, ServerOptions
 
         configure_logging(settings(None)[0]["LOG_LEVEL"])
         chosen = ServerOptions(**options)

@@ -12,24 +12,21 @@ import time
 import urllib.request
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-grpc = pytest.importorskip("grpc")
-
-from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # noqa: E402
-
-from seldon.errors import InvalidModel, InvalidParameter, InvalidSetting, MissingExtra  # noqa: E402
-from seldon.microservice.rpc import (  # noqa: E402
+from seldon.errors import InvalidModel, InvalidParameter, InvalidSetting, MissingExtra
+from seldon.microservice.rpc import (
     SERVICE,
     CustomDataHandler,
     DefaultCustomDataHandler,
-    PredictionServer,
-    ServerOptions,
 )
-from seldon.pipeline.predictor import Predictor  # noqa: E402
-from seldon.rpc import seldon_pb2, seldon_pb2_grpc  # noqa: E402
-from tests.services.processes import ROOT, free_port, stop, wait_for_port  # noqa: E402
+from seldon.microservice.rpc_server import PredictionServer, ServerOptions
+from seldon.pipeline.predictor import Predictor
+from seldon.rpc import seldon_pb2, seldon_pb2_grpc
+from tests.services.processes import ROOT, free_port, stop, wait_for_port
 
 FLOWER = [4.6, 3.2, 1.4, 0.2]
 CODE = grpc.StatusCode
@@ -451,10 +448,12 @@ def test_the_generated_code_is_that_of_the_proto(tmp_path):
 
 
 def test_row_65_without_grpc(monkeypatch):
-    monkeypatch.delitem(sys.modules, "seldon.microservice.rpc")
-    monkeypatch.setitem(sys.modules, "grpc_health.v1", None)
-    with pytest.raises(MissingExtra, match=r"seldon-recommender\[grpc\]"):
-        importlib.import_module("seldon.microservice.rpc")
+    for module, missing in (("rpc", "grpc"), ("rpc_server", "grpc_health.v1")):
+        with monkeypatch.context() as patched:
+            patched.delitem(sys.modules, f"seldon.microservice.{module}")
+            patched.setitem(sys.modules, missing, None)
+            with pytest.raises(MissingExtra, match=r"seldon-recommender\[grpc\]"):
+                importlib.import_module(f"seldon.microservice.{module}")
 
 
 @pytest.mark.slow
