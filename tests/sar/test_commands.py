@@ -366,10 +366,11 @@ def test_as_a_program(usage, model, tmp_path):
     )  # fmt: skip
     assert failed.returncode == 2
     assert failed.stderr == "error: nope is not a model folder: it has no manifest.json\n"
-    # Files may not grow beyond 2 kB: what a full disk does.
+    # Files may not grow beyond 2 kB: what a full disk does. Python must not write its bytecode
+    # then, or it leaves cut files in the environment that every later process fails on.
     program = shlex.join([*command, "train", "--usage", str(usage), "--output", "full"])
     full = subprocess.run(
-        ["bash", "-c", f"ulimit -f 2; {program}"],
+        ["bash", "-c", f"ulimit -f 2; PYTHONDONTWRITEBYTECODE=1 {program}"],
         capture_output=True, text=True, cwd=tmp_path, env=environment,
     )  # fmt: skip
     assert full.returncode == 2
