@@ -13,6 +13,7 @@ import numpy as np
 
 from seldon.base import save_recommender
 from seldon.errors import InvalidParameter, SeldonError
+from seldon.folders import MANIFEST
 from seldon.interactions import Interactions, Vocabulary
 from seldon.memory import available_memory, gigabytes
 from seldon.reading import ParsingReport
@@ -94,6 +95,11 @@ def _source(
     """The events to train on, counted already when counts are kept."""
     if options.usage is None and options.counts is None:
         raise InvalidParameter("nothing to train on: give --usage, or --counts of an earlier run")
+    if options.add is not None and (Path(options.add) / MANIFEST).exists():
+        raise InvalidParameter(
+            f"--add {options.add} is a model folder; it takes usage events: to add them to what "
+            "was counted before, name that folder with --counts"
+        )
     reports: list[ParsingReport] = []
 
     def read(path: str) -> Interactions:

@@ -299,6 +299,9 @@ def test_errors_are_one_line_that_helps(usage, model, tmp_path, refused, ask):
     assert "need --engine local" in refused(
         "train", "--usage", usage, "--output", tmp_path / "m", "--engine", "spark", "--add", usage
     )
+    assert "name that folder with --counts" in refused(
+        "train", "--usage", usage, "--output", tmp_path / "m", "--add", model
+    )
     assert "for whom?" in refused("recommend", "--model", model)
     assert "--split" in refused("evaluate", "--model", model)
     assert "--date None" in refused("evaluate", "--usage", usage, "--split", "date")
@@ -341,6 +344,7 @@ def test_unknown_ids_are_noted(model, capsys):
     assert capsys.readouterr().err == "note: user 'nobody' is not in the model\n"
 
 
+@pytest.mark.slow
 def test_as_a_program(usage, model, tmp_path):
     """The real command line, from another folder."""
     command = [sys.executable, "-m", "seldon.sar"]
