@@ -62,6 +62,8 @@ RECOMMENDER_ALG = "example_alg"
 RECOMMENDER_ALGS = {"shop": "documented", "sets": "set_style", "own": "catalogue"}
 MAX_CANDIDATES = 50_000
 """
+# No machine is so busy that a budget of these runs out.
+PATIENT = {"CACHE_BUDGET_MS": "9000", "ALGORITHM_BUDGET_MS": "9000"}
 
 
 class Seldon(Service):
@@ -96,7 +98,7 @@ def seldon(tmp_path_factory):
     with ExitStack() as stack:
         ports = [stack.enter_context(memcached())[1] for _ in range(2)]
         servers = ",".join(f"127.0.0.1:{port}" for port in ports)
-        service = stack.enter_context(serving(folder, MEMCACHE__servers=servers))
+        service = stack.enter_context(serving(folder, MEMCACHE__servers=servers, **PATIENT))
         seldon = Seldon(service.port, service.process, service.log)
         seldon.memcacheds = ports
         yield seldon
@@ -264,7 +266,7 @@ def test_the_old_documentations_algorithm_in_two_settings(tmp_path):
             example_alg=DOCUMENTED,
         )
         put_ids(port, "k", range(100))
-        with serving(folder, "-w", "1", "-k", "gthread", "--threads", "4") as service:
+        with serving(folder, "-w", "1", "-k", "gthread", "--threads", "4", **PATIENT) as service:
             answer = service.get(f"{CALL}&data_key=k&limit=30")
             assert len(set(answer.items())) == 30
             assert b"yes" in exchange(port, b"get initialised\r\nquit\r\n")
@@ -387,7 +389,7 @@ def test_decision_09_memcached_that_cannot_be_asked(tmp_path):
     """503 inside the time budget, or the catalogue; catalogue mode works all the time."""
     folder = deploy(tmp_path, 'RECOMMENDER_ALG = "own"', own=CATALOGUE)
     nobody = f"127.0.0.1:{free_port()}"
-    with serving(folder, "-w", "1", MEMCACHE__servers=nobody) as service:
+    with serving(folder, "-w", "1", MEMCACHE__servers=nobody, **PATIENT) as service:
         for _ in range(3):
             answer = service.get(f"{CALL}&data_key=k&limit=3")
             assert answer.status == 503
@@ -398,7 +400,7 @@ def test_decision_09_memcached_that_cannot_be_asked(tmp_path):
         assert service.get("/recommend?client=a&user_id=1&limit=2").items() == [199, 198]
         ready = service.get("/readyz")
         assert (ready.status, ready.json()["checks"]["memcached"]["ok"]) == (200, True)
-    answers = {"ON_CANDIDATE_FAILURE": "catalogue", "REQUIRE_CACHE": "true"}
+    answers = {**PATIENT, "ON_CANDIDATE_FAILURE": "catalogue", "REQUIRE_CACHE": "true"}
     with serving(folder, "-w", "1", MEMCACHE__servers=nobody, **answers) as service:
         answer = service.get(f"{CALL}&data_key=k&limit=3")
         assert answer.items() == [199, 198, 197]

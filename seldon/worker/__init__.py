@@ -48,20 +48,21 @@ class EventWorker(Worker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load the app; gunicorn calls it.
 
-        One that does not load stops a start at once. A worker of a later day, say for one that
-        was killed, is tried again every second, and the others serve on.
+        If the first worker cannot, the service ends at once. A later one, say for one that was
+        killed, is tried again every second, and the others serve on.
         """
         try:
             super().load_wsgi()
         except (Exception, SystemExit) as error:
+            for _ in range(10 if self.age > 1 else 0):
+                time.sleep(0.1)
+                if not self.alive:  # the first could not, and has said why
+                    sys.exit(0)
             if isinstance(error, SystemExit):
                 print(error, file=sys.stderr, flush=True)
             else:
                 self.log.exception("the app does not load")
-            if self.age <= self.cfg.workers:
-                sys.exit(Arbiter.APP_LOAD_ERROR)
-            time.sleep(1.0)
-            sys.exit(1)
+            sys.exit(Arbiter.APP_LOAD_ERROR if self.age == 1 else 1)
 
     def run(self) -> None:
         """The life of the worker; gunicorn calls it."""

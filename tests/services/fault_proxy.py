@@ -49,7 +49,11 @@ class FaultProxy:
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
-                server = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:  # as if nobody listened
+                    client.close()
+                    continue
                 self._open += [client, server]
                 for pump in (self._requests, self._answers):
                     threading.Thread(target=pump, args=(client, server), daemon=True).start()

@@ -35,7 +35,8 @@ HEAD = LINE + b"Host: x\r\n"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    folder = deploy(tmp_path_factory.mktemp("service"), 'RECOMMENDER_ALG = "own"', own=OWN)
+    config = 'RECOMMENDER_ALG = "own"\nALGORITHM_BUDGET_MS = 9000'  # no machine is so busy
+    folder = deploy(tmp_path_factory.mktemp("service"), config, own=OWN)
     with serving(folder) as service:
         yield service
 
