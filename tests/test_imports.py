@@ -29,14 +29,13 @@ ROWS = [
     {
         "check",
         "microservice",
-        "models",
         "models_api",
         "replay",
         "sklearn_estimator",
         "xgb",
         "zookeeper",
     },
-    {"app"},
+    {"app", "models"},
 ]
 ROW = {room: number for number, rooms in enumerate(ROWS) for room in rooms}
 HEAVY = ["torch", "mlflow", "sklearn", "grpc", "kazoo", "pyspark", "numba", "scipy", "matplotlib"]

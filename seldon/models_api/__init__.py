@@ -32,8 +32,8 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
     from seldon.models_api.blueprint import mount_models_api
     from seldon.models_api.keeper import TrainerKeeper
     from seldon.models_api.keys import ApiKeys
+    from seldon.models_api.service import ModelsService
     from seldon.models_api.serving import LoadedModels, load_model
-    from seldon.models_api.views import ModelsService
     from seldon.models_api.workplace import open_workplace
 
     place = open_workplace(settings)

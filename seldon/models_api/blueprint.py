@@ -18,7 +18,8 @@ from werkzeug.exceptions import HTTPException
 from seldon.errors import InvalidModel, InvalidParameter, ModelNotFound, SeldonError
 from seldon.models_api.operations import OPERATIONS, Operation
 from seldon.models_api.requests import InvalidRequest
-from seldon.models_api.views import JSON, ModelsService, empty
+from seldon.models_api.service import ModelsService
+from seldon.models_api.views import JSON, empty
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,18 @@ import os
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any, Protocol
 
 from seldon.errors import InvalidParameter, InvalidSetting, MissingExtra, ModelNotFound
 
 UPLOADS = ".uploads"
 _EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
+
+
+class Readable(Protocol):
+    """What an upload is read from."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def open_inputs(root: str) -> LocalInputs | RemoteInputs:
@@ -79,7 +85,7 @@ class LocalInputs:
             (staged / file.name).symlink_to(file)
         return staged
 
-    def write(self, container: str, path: str, source: IO[bytes]) -> int:
+    def write(self, container: str, path: str, source: Readable) -> int:
         """Store an uploaded file, whole or not at all; returns its size in bytes.
 
         Raises
@@ -178,7 +184,7 @@ class RemoteInputs:
             self._files.get_file(self._place(container, name), str(into / name))
         return into / normalised(path)
 
-    def write(self, container: str, path: str, source: IO[bytes]) -> int:
+    def write(self, container: str, path: str, source: Readable) -> int:
         place = self._place(container, path)
         if place is None or not normalised(path):
             raise InvalidParameter(f"container={container!r}, path={path!r}: expected plain names")

@@ -1,0 +1,1 @@
+"""`python -m seldon.models`: train models and ask them, in a folder or over HTTP."""
