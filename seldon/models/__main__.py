@@ -18,7 +18,7 @@ from seldon.models.local import LocalModels
 from seldon.models.remote import RemoteModels
 from seldon.models_api.schemas import EventType, TrainingRequest, wire_name
 
-KEY = "SELDON_MODELS_KEY"
+KEY = "MODELS_API_KEY"
 EXAMPLES = f"""\
 examples:
   python -m seldon.models upload usage.csv --container shop --to 2026/usage.csv

@@ -9,13 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
 from seldon.config import PREFIX
 from seldon.errors import ModelNotFound
-from seldon.models.counted import Counted
 from seldon.models_api import TRAINER_SETTINGS
 from seldon.models_api.keys import ApiKeys
 from seldon.models_api.requests import model_id, training_request, usage_events
@@ -55,7 +54,7 @@ class LocalModels:
         self, file: Path, container: str, path: str, progress: Callable[[int], None]
     ) -> None:
         with file.open("rb") as stream:
-            self._place.inputs.write(container, path, Counted(stream, progress))
+            self._place.inputs.write(container, path, _Counted(stream, progress))
 
     def train(self, parameters: dict[str, Any]) -> dict[str, Any]:
         model = self._service.create(training_request(orjson.dumps(parameters)))
@@ -99,3 +98,16 @@ class LocalModels:
 
 def _wanted(name: str) -> str | None:
     return None if name == "default" else model_id(name)
+
+
+class _Counted:
+    """Reads from `stream` and tells `progress` the bytes of each block."""
+
+    def __init__(self, stream: IO[bytes], progress: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._progress = progress
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self._progress(len(block))
+        return block

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from seldon.errors import InvalidApiKey, InvalidParameter, ModelNotFound, SeldonError
-from seldon.models.counted import Counted
+
+PART = 2**19
+"""Bytes of a file sent at once: services and proxies refuse large bodies."""
 
 
 class RemoteModels:
@@ -37,11 +39,19 @@ class RemoteModels:
     def upload(
         self, file: Path, container: str, path: str, progress: Callable[[int], None]
     ) -> None:
+        place = f"/api/inputs/{urllib.parse.quote(container)}/{urllib.parse.quote(path)}"
+        total = file.stat().st_size
+        start = 0
         with file.open("rb") as stream:
-            length = str(file.stat().st_size)
-            source = Counted(stream, progress)
-            place = f"/api/inputs/{urllib.parse.quote(container)}/{urllib.parse.quote(path)}"
-            self._call("PUT", place, source, {"Content-Length": length})
+            while start < total or start == 0:
+                block = stream.read(PART)
+                end = start + len(block)
+                parts = {"Content-Range": f"bytes {start}-{end - 1}/{total}"} if total else {}
+                self._call("PUT", place, block, parts)
+                progress(len(block))
+                if not block:
+                    return
+                start = end
 
     def train(self, parameters: dict[str, Any]) -> dict[str, Any]:
         created: dict[str, Any] = self._call("POST", "/api/models", parameters)
@@ -85,7 +95,7 @@ class RemoteModels:
         InvalidApiKey, ModelNotFound, InvalidParameter, SeldonError
             What the service said, or that there is none.
         """
-        if body is not None and not isinstance(body, Counted):
+        if body is not None and not isinstance(body, bytes):
             body, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
         request = urllib.request.Request(
             self._url + path, body, {"x-api-key": self._key, **(headers or {})}, method=method

@@ -15,7 +15,7 @@ import orjson
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from seldon.errors import InvalidModel, InvalidParameter, ModelNotFound, SeldonError
+from seldon.errors import Conflict, InvalidModel, InvalidParameter, ModelNotFound, SeldonError
 from seldon.models_api.operations import OPERATIONS, Operation
 from seldon.models_api.requests import InvalidRequest
 from seldon.models_api.service import ModelsService
@@ -96,8 +96,8 @@ def _unknown_path(rest: str) -> Response:
 def _seldon_error(error: SeldonError) -> Response:
     if isinstance(error, InvalidRequest) and error.model_state:
         return _json(400, {"Message": str(error), "ModelState": error.model_state})
-    if isinstance(error, InvalidParameter):
-        return _message(400, str(error))
+    if isinstance(error, InvalidParameter | Conflict):
+        return _message(error.status, str(error))
     if isinstance(error, ModelNotFound):
         return empty(404)
     log.error("%s %s: %s", request.method, request.path, error)

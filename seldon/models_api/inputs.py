@@ -6,13 +6,14 @@ its container: not by ``..``, not by an absolute path, not through a symbolic li
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from seldon.errors import InvalidParameter, InvalidSetting, MissingExtra, ModelNotFound
+from seldon.errors import Conflict, InvalidParameter, InvalidSetting, MissingExtra, ModelNotFound
 
 UPLOADS = ".uploads"
 _EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
@@ -111,6 +112,43 @@ class LocalInputs:
             raise
         return size
 
+    def write_part(
+        self, container: str, path: str, source: Readable, start: int, total: int
+    ) -> bool:
+        """Add the next bytes of a file that is uploaded in parts; whether it is whole now.
+
+        Parameters
+        ----------
+        start : int
+            Where these bytes belong; 0 begins anew.
+        total : int
+            Bytes of the whole file, which appears when the last of them has come.
+
+        Raises
+        ------
+        Conflict
+            Other bytes are missing before these.
+        InvalidParameter
+            As for `write`; also when there are more bytes than announced.
+        """
+        target = self._target(container, path)
+        (self.root / UPLOADS).mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(str(target).encode()).hexdigest()
+        part = self.root / UPLOADS / f"{name}.part"
+        with part.open("wb" if start == 0 else "ab") as stream:
+            if stream.tell() != start:
+                raise Conflict(f"{path}: {stream.tell()} bytes have come, not {start}; go on there")
+            shutil.copyfileobj(source, stream, 2**20)
+            size = stream.tell()
+        if size > total:
+            part.unlink()
+            raise InvalidParameter(f"{path}: {size} bytes have come, {total} were announced")
+        if size == total:
+            with part.open("rb") as stream:
+                self.write(container, path, stream)
+            part.unlink()
+        return size == total
+
     def _target(self, container: str, path: str) -> Path:
         parts = PurePosixPath(normalised(path)).parts
         if not _is_name(container) or not parts or not all(_is_name(part) for part in parts):
@@ -192,6 +230,14 @@ class RemoteInputs:
         with self._files.open(place, "wb") as stream:
             shutil.copyfileobj(source, stream, 2**20)
             return int(stream.tell())
+
+    def write_part(
+        self, container: str, path: str, source: Readable, start: int, total: int
+    ) -> bool:
+        """Not here: a bucket takes no parts of a file."""
+        raise InvalidParameter(
+            "the inputs are in a bucket, which takes no uploads in parts: copy the file there"
+        )
 
     def _names(self, container: str, path: str) -> list[str]:
         place = self._place(container, path)

@@ -42,7 +42,7 @@ class Operation:
     answer : type or generic alias, optional
         What the answer's JSON was made of; `None` for an empty body.
     errors : dict of int to str
-        Status to when it comes; 401, which every operation has, is not listed.
+        Other statuses and when they come; 401, which every operation has, is not listed.
     """
 
     id: str
@@ -190,13 +190,19 @@ OPERATIONS = (
         "UploadInput",
         "PUT",
         "/api/inputs/{container}/{path}",
-        "Upload a usage or catalog file (not part of the original API)",
+        "Upload a usage or catalog file (not part of the original API); a large one in parts, "
+        "each with its Content-Range",
         views.upload_input,
         body=bytes,
         success=HTTPStatus.NO_CONTENT,
-        errors={400: "The names lead out of the container, or a file is in the way."},
+        errors={
+            202: "A part was taken; the file is not whole yet.",
+            400: "The names lead out of the container, or a file is in the way.",
+            409: "Bytes before this part are missing.",
+            413: _TOO_LARGE,
+        },
     ),
 )
 
-ERRORS: dict[int, Any] = {400: ErrorMessage, 413: ErrorMessage, 415: ErrorMessage}
+ERRORS: dict[int, Any] = dict.fromkeys((400, 409, 413, 415), ErrorMessage)
 """What the body of an error is made of; the other errors have none."""

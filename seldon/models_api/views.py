@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -79,11 +79,21 @@ def recommend_for_events(service: ModelsService, modelId: str | None = None) -> 
 
 
 def upload_input(service: ModelsService, container: str, path: str) -> Response:
-    """Beyond the reference, which left it to the cloud's own storage API."""
-    # Usage files are larger than any other body; None would mean the app's limit.
-    request.max_content_length = sys.maxsize
-    service.inputs.write(container, path, request.stream)
-    return empty(204)
+    """Beyond the reference, which left it to the cloud's own storage API.
+
+    A file larger than a body may be (MAX_BODY_BYTES) comes in parts, each with the
+    ``Content-Range`` of its bytes.
+    """
+    part = request.headers.get("Content-Range")
+    if part is None:
+        service.inputs.write(container, path, request.stream)
+        return empty(204)
+    match = re.fullmatch(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})", part, re.ASCII)
+    if match is None:
+        raise InvalidRequest(f"Content-Range: {part!r} is not like 'bytes 0-524287/3000000'")
+    start, total = int(match[1]), int(match[2])
+    whole = service.inputs.write_part(container, path, request.stream, start, total)
+    return empty(204 if whole else 202)
 
 
 def query(name: str) -> str | None:

@@ -70,10 +70,10 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path, monkeypatch, capsys):
     assert "/nowhere.csv" in capsys.readouterr().err
     assert main(["show", "x"]) == 1
     assert capsys.readouterr().err == "modelId is not valid\n"
-    monkeypatch.delenv("SELDON_MODELS_KEY", raising=False)
+    monkeypatch.delenv("MODELS_API_KEY", raising=False)
     assert main(["--url", "http://127.0.0.1:9", "list"]) == 1
     assert "--url needs a key" in capsys.readouterr().err
-    monkeypatch.setenv("SELDON_MODELS_KEY", "x")
+    monkeypatch.setenv("MODELS_API_KEY", "x")
     assert main(["--url", "http://127.0.0.1:9", "list"]) == 1
     assert "no answer" in capsys.readouterr().err
     assert main(["--url", "ftp://127.0.0.1", "list"]) == 1
@@ -120,7 +120,7 @@ def test_one_flow_from_upload_to_recommend_over_http(tmp_path, run, monkeypatch)
         **environ_of(tmp_path),
         "SELDON_API_KEYS": json.dumps({"admin": [ADMIN], "recommend": [RECOMMEND]}),
     }
-    monkeypatch.setenv("SELDON_MODELS_KEY", ADMIN)
+    monkeypatch.setenv("MODELS_API_KEY", ADMIN)
     log = tmp_path / "log"
     (tmp_path / "usage.csv").write_text(T7_CSV)
     with gunicorn("recommender:app", "-w", "3", log=log, env=environ) as (_, port):
@@ -132,6 +132,10 @@ def test_one_flow_from_upload_to_recommend_over_http(tmp_path, run, monkeypatch)
             return out
 
         command("upload", str(tmp_path / "usage.csv"), "--container", "shop", "--to", "t7/")
+        (tmp_path / "large.csv").write_bytes(b"u1,A,2017-04-01\n" * 100_000)
+        command("upload", str(tmp_path / "large.csv"), "--container", "shop")
+        large = tmp_path / "inputs" / "shop" / "large.csv"
+        assert large.read_bytes() == (tmp_path / "large.csv").read_bytes()
         out = command("train", "--container", "shop", "--usage", "t7", "--supportThreshold", "3")
         model_id = out.splitlines()[0]
         models = RemoteModels(url, RECOMMEND)
