@@ -314,7 +314,7 @@ def _resume(part: Path, shop: str, now: float) -> tuple[list[dict[str, Any]], st
             if fresh and head["shop"] == shop:
                 whole = stream.tell()
                 for line in stream:
-                    page = json.loads(line)
+                    page = json.loads(line if line.endswith(b"\n") else b"")
                     nodes.extend(page["nodes"])
                     after, finished = page["after"], page["after"] is None
                     whole += len(line)

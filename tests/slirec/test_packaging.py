@@ -205,7 +205,10 @@ def clean(tmp_path_factory):
         commands = [[sys.executable, "-m", "venv", folder]]
         commands += [[python, "-m", "pip", "install", "-q", *wanted]]
     for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+        except subprocess.TimeoutExpired:
+            pytest.skip("no package index answers in time")
         if done.returncode:
             pytest.skip(f"no package index: {done.stderr.strip()[-300:]}")
     return python
