@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(name: str) -> Callable[[Namespace], None]:
     # Imported here, so that --help and mistakes on the command line answer at once.
-    from seldon.sar import commands, judgement
+    from seldon.sar import commands, judgement, releasing
 
     return {
         "train": commands.train_command,
@@ -45,9 +45,9 @@ def _command(name: str) -> Callable[[Namespace], None]:
         "recommend": commands.recommend_command,
         "similar": commands.similar_command,
         "explain": commands.explain_command,
-        "promote": judgement.promote_command,
+        "promote": releasing.promote_command,
         "estimate": commands.estimate_command,
-        "rollback": commands.rollback_command,
+        "rollback": releasing.rollback_command,
     }[name]
 
 

@@ -1,4 +1,4 @@
-"""`train`, `estimate`, `recommend`, `similar`, `explain`, `rollback` of `python -m seldon.sar`."""
+"""`train`, `estimate`, `recommend`, `similar`, `explain` of `python -m seldon.sar`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from seldon.sar.parameters import TrainingParameters
 from seldon.sar.spark import session, train_on_spark
 from seldon.sar.terminal import ProgressBar, note, print_json, stage_bars, table
 from seldon.sar.training import TrainingStatistics, train
-from seldon.versions import VERSIONS, rollback
+from seldon.versions import VERSIONS
 
 # --- train ---------------------------------------------------------------------------------------
 
@@ -271,14 +271,3 @@ def _print_scored(scored: Sequence[tuple[str, float]], options: Namespace) -> No
         print(table(scored, ("item", "score")))
     else:
         note("nothing to recommend")
-
-
-# --- go back -------------------------------------------------------------------------------------
-
-
-def rollback_command(options: Namespace) -> None:
-    pointer = rollback(options.model)
-    if options.json:
-        print_json({"version": pointer.version, "previous": list(pointer.previous)})
-    else:
-        print(f"version {pointer.version} of {options.model} is current again")

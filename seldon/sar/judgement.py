@@ -1,4 +1,4 @@
-"""`evaluate` and `promote` of `python -m seldon.sar`: is a model good, and good enough."""
+"""`evaluate` of `python -m seldon.sar`: how good a model is, and whether better than another."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 
 from seldon import splits
 from seldon.base import load_recommender
-from seldon.errors import InvalidModel, InvalidParameter, PromotionRefused
-from seldon.folders import open_folder
+from seldon.errors import InvalidModel, InvalidParameter
 from seldon.interactions import Interactions
 from seldon.metrics import Comparison
 from seldon.sar.evaluation import (
@@ -32,7 +31,6 @@ from seldon.sar.model import SARRecommender
 from seldon.sar.report import Compared, report
 from seldon.sar.terminal import ProgressBar, note, print_json, stage_bars, table
 from seldon.sar.training import train
-from seldon.versions import VERSIONS, add, current, promote, prune, refusal, resolve
 
 Rng = np.random.Generator
 
@@ -43,9 +41,6 @@ def sar_model(location: str) -> SARRecommender:
     if not isinstance(model, SARRecommender):
         raise InvalidModel(f"{location} holds a {type(model).__name__}, not a SAR model")
     return model
-
-
-# --- evaluate ------------------------------------------------------------------------------------
 
 
 def evaluate_command(options: Namespace) -> None:
@@ -80,7 +75,7 @@ def judged(
     recommend = recommending(model, train_events)
     with ProgressBar("Recommending", shown=False if quiet else None) as bar:
 
-        def told(users: Any, count: int) -> Any:
+        def asked(users: Any, count: int) -> Any:
             bar.total = len(users) or 1
             parts = np.array_split(users, max(1, len(users) // 200))
             lists = []
@@ -89,7 +84,7 @@ def judged(
                 bar.advance(len(part))
             return np.concatenate(lists)
 
-        trial = try_out(told, train_events, test, max(*ks, API_LIST), model.items)
+        trial = try_out(asked, train_events, test, max(*ks, API_LIST), model.items)
     return trial, evaluate(trial, ks, rng)
 
 
@@ -228,16 +223,10 @@ def _print(
     rows += [(name, value, "") for name, value in found.coverage.items()]
     print("\n" + table(rows, ("metric", "value", "95 % interval")))
     print("\nas the Product Recommendations API reports it")
-    print(table([(f"precision@{p.k} %", p.percentage) for p in found.precision]))
-    if found.diversity is not None:
-        print(
-            table(
-                [
-                    (f"popularity {b.minimum}–{b.maximum} %", b.percentage)
-                    for b in found.diversity.buckets
-                ]
-            )
-        )
+    api = [(f"precision@{p.k} %", p.percentage) for p in found.precision]
+    for bucket in found.diversity.buckets if found.diversity else ():
+        api.append((f"popularity {bucket.minimum}–{bucket.maximum} %", bucket.percentage))
+    print(table(api))
     if compared is not None:
         print(f"\ncompared with {compared.name}: above 0 is better than it")
         print(_comparison(compared.metrics))
@@ -251,63 +240,3 @@ def _comparison(metrics: Mapping[str, Comparison]) -> str:
         for name, c in metrics.items()
     ]
     return table(rows, ("metric", "difference", "95 % interval", "p"))
-
-
-# --- promote -------------------------------------------------------------------------------------
-
-
-def promote_command(options: Namespace) -> None:
-    home, source = Path(options.to), resolve(options.model)
-    before = current(home)
-    folder = open_folder(source)
-    reason = None if before is None else _objection(source, home, options)
-    if reason is not None and not options.force:
-        raise PromotionRefused(
-            f"{source} is not promoted: {reason}; --force promotes it all the same"
-        )
-    inside = source.resolve().parent == (home / VERSIONS).resolve()
-    version = int(source.name) if inside else add(home, source)
-    promote(home, version, expected=before.version if before else None)
-    deleted = prune(home, options.keep)
-    pointer = current(home)
-    assert pointer is not None
-    answer = {
-        "home": str(home),
-        "version": pointer.version,
-        "previous": list(pointer.previous),
-        "model": folder.version,
-        "forced": reason,
-        "deleted": deleted,
-    }
-    if options.json:
-        print_json(answer)
-    else:
-        print(f"version {pointer.version} of {home} is current")
-        if reason is not None:
-            note(f"promoted by force: {reason}")
-
-
-def _objection(source: Path, home: Path, options: Namespace) -> str | None:
-    """Why the new model should not replace the current one, measured on the same events."""
-    if options.evaluation is not None:
-        test, _ = read_events(options.evaluation, options, "Reading test")
-        new, old = (_measured(str(model), test, options) for model in (source, home))
-        return refusal(new, old, options.metric, options.margin)
-    ours, theirs = (
-        open_folder(model, verify=False).metadata.get("evaluation") or {}
-        for model in (source, resolve(home))
-    )
-    if ours and theirs and ours.get("events") != theirs.get("events"):
-        return (
-            "it and the current model were evaluated on different events, so their figures cannot "
-            "be compared; give events to evaluate both on with --evaluation"
-        )
-    if not theirs:
-        note("the current model was never evaluated, so the gate has nothing to compare with")
-    return refusal(ours.get("values"), theirs.get("values"), options.metric, options.margin)
-
-
-def _measured(location: str, test: Interactions, options: Namespace) -> Mapping[str, float]:
-    model = sar_model(location)
-    rng = np.random.default_rng(0)
-    return judged(model, histories(model), test, (5, 10), rng, options.json)[1].values()
