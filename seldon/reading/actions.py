@@ -9,7 +9,8 @@ import numpy as np
 import orjson
 
 from seldon.interactions import Interactions, Vocabulary
-from seldon.reading.delimited import USER_ID_LIMIT, EventReader, Layout
+from seldon.reading.events import EventReader
+from seldon.reading.layout import USER_ID_LIMIT, Layout
 from seldon.reading.numbers import parse_epoch, parse_number
 from seldon.reading.report import FaultLog, Sample
 from seldon.reading.text import Progress, decoded_line, text_blocks

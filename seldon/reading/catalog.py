@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seldon.errors import InvalidData
 from seldon.interactions import Vocabulary
-from seldon.reading.delimited import ITEM_ID_LIMIT
+from seldon.reading.layout import ITEM_ID_LIMIT
 from seldon.reading.report import FaultLog, ParsingReport, Sample
 from seldon.reading.text import (
     Malformed,

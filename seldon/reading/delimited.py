@@ -1,210 +1,38 @@
 """Events from delimited text: whole blocks of clean lines at once, the others one by one.
 
-The exact rules live in `split_record` and `_Block.record`, which can read any line. The fast
+The exact rules live in `split_record` and `Block._record`, which can read any line. The fast
 path reads the lines where those rules come to plain cutting at separators: no quote, no NUL,
 ASCII only, ids of moderate length. A test holds the two to the same answers.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from seldon.interactions import EVENT_WEIGHTS, Interactions, Vocabulary
-from seldon.reading.interning import LONGEST, PAD, Interner
+from seldon.interactions import EVENT_WEIGHTS
+from seldon.reading.interning import LONGEST, PAD
+from seldon.reading.layout import ACCEPTED, BLANK, FAULTS, STATUS, WARNINGS, Layout
 from seldon.reading.numbers import (
     MILLISECONDS_FROM,
     parse_epoch,
     parse_number,
     parse_numbers,
 )
-from seldon.reading.report import EXCERPT, FaultLog, Sample
-from seldon.reading.text import (
-    RECORD_LIMIT,
-    Malformed,
-    Progress,
-    decoded_line,
-    split_record,
-    text_blocks,
-)
+from seldon.reading.report import EXCERPT, Sample
+from seldon.reading.text import RECORD_LIMIT, Malformed, decoded_line, split_record
 from seldon.reading.times import parse_time, parse_times
+
+if TYPE_CHECKING:
+    from seldon.reading.events import EventReader
 
 Positions = npt.NDArray[np.int64]
 
-ITEM_ID_LIMIT = 450
-USER_ID_LIMIT = 255
-BLANK, ACCEPTED = 0, 1
-FAULTS = (
-    "",
-    "",
-    "MalformedLine",
-    "MissingFields",
-    "BadTimestampFormat",
-    "BadWeightFormat",
-    "ItemIdTooLong",
-    "UnknownItemId",
-    "UserIdTooLong",
-    "IllegalCharactersInUserId",
-)
-WARNINGS = ("UnknownItemId",)
-_PLAIN_USER = re.compile(rb"[A-Za-z0-9_-]*")
-_STATUS = {name: code for code, name in enumerate(FAULTS) if name}
 
-
-@dataclass(frozen=True)
-class Layout:
-    """Which column holds what; columns count from 0.
-
-    Attributes
-    ----------
-    user, item : int
-    time : int or None
-        None, or a line too short to have it: the time is `now`.
-    event_type, weight : int or None
-        A weight that is there wins over a type's; neither is 1.
-    separator : str
-        One ASCII character.
-    header : bool
-        The first line that is not blank names the columns and is skipped.
-    contract : bool
-        The rules of the Product Recommendations usage file: only dates as times, user ids of
-        letters, digits, ``-`` and ``_``, weights that cannot be read count as absent.
-        Otherwise seconds or milliseconds since 1970 are times too, any character may stand in
-        an id, and a weight that is not a number is a `BadWeightFormat`.
-    """
-
-    user: int = 0
-    item: int = 1
-    time: int | None = 2
-    event_type: int | None = 3
-    weight: int | None = 4
-    separator: str = ","
-    header: bool = False
-    contract: bool = True
-
-
-USAGE = Layout()
-
-
-class EventReader:
-    """Reads files into events.
-
-    Parameters
-    ----------
-    layout : Layout
-    faults : FaultLog
-    now : float
-        Seconds since 1970 UTC, for events without a time.
-    known_items : Vocabulary, optional
-        Strings; an item that is not among them is an `UnknownItemId`.
-    progress : callable, optional
-    """
-
-    def __init__(
-        self,
-        layout: Layout,
-        faults: FaultLog,
-        now: float,
-        known_items: Vocabulary | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        self.layout = layout
-        self.faults = faults
-        self.now = now
-        self.total = 0
-        self.successful = 0
-        self._known = None if known_items is None else frozenset(known_items.ids.tolist())
-        self._progress = progress
-        self._accepted: list[tuple[npt.NDArray[Any], ...]] = []
-        self.users = Interner(_user_status if layout.contract else _any_user_status)
-        self.items = Interner(self._item_status)
-        self.types = Interner(lambda text: EVENT_WEIGHTS.get(text.decode("latin-1").lower(), 1.0))
-        self.weights = Interner(lambda text: parse_number(text.decode("latin-1")))
-
-    def read(self, path: Path, name: str, layout: Layout | None = None) -> None:
-        """Read one file, called `name` in the report; stops when there are too many errors."""
-        layout = layout or self.layout
-        number = 1
-        rest = b""
-        skip_header = layout.header
-        for text in text_blocks(path, self._progress):
-            block = _Block(self, layout, rest + text, number, name, final=False)
-            skip_header = block.read(skip_header)
-            number, rest = block.next_number, block.rest
-            if self.faults.full:
-                return
-        if rest:
-            _Block(self, layout, rest, number, name, final=True).read(skip_header)
-
-    def interactions(self) -> Interactions:
-        """What was accepted so far, in file order."""
-        columns = [np.concatenate(parts) for parts in zip(*self._accepted, strict=True)] or [
-            np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), np.empty(0, np.float32),
-        ]  # fmt: skip
-        user, item, time, weight = columns
-        users, user = _sorted_vocabulary(self.users, user)
-        items, item = _sorted_vocabulary(self.items, item)
-        return Interactions(users, items, user, item, time, weight)
-
-    def accept(self, *columns: npt.NDArray[Any]) -> None:
-        """Take accepted events: user and item numbers, seconds, weights."""
-        self.successful += len(columns[0])
-        user, item, time, weight = columns
-        self._accepted.append(
-            (user.astype(np.int32), item.astype(np.int32), time, weight.astype(np.float32))
-        )
-
-    def item_number(self, item: str) -> tuple[int, str]:
-        """An item's number, and the fault it has, if any."""
-        number = self.items.code(item.encode())
-        return number, FAULTS[int(self.items.marks(np.array([number]))[0])]
-
-    def _item_status(self, item: bytes) -> int:
-        text = item.decode()
-        if len(text) > ITEM_ID_LIMIT:
-            return _STATUS["ItemIdTooLong"]
-        if self._known is not None and text not in self._known:
-            return _STATUS["UnknownItemId"]
-        return ACCEPTED
-
-
-def _user_status(user: bytes) -> int:
-    if len(user) <= USER_ID_LIMIT and _PLAIN_USER.fullmatch(user):
-        return ACCEPTED
-    text = user.decode()
-    if len(text) > USER_ID_LIMIT:
-        return _STATUS["UserIdTooLong"]
-    if not all(char.isalpha() or char.isdecimal() or char in "-_" for char in text):
-        return _STATUS["IllegalCharactersInUserId"]
-    return ACCEPTED
-
-
-def _any_user_status(user: bytes) -> int:
-    return _STATUS["UserIdTooLong"] if len(user.decode()) > USER_ID_LIMIT else ACCEPTED
-
-
-def _sorted_vocabulary(
-    interner: Interner, codes: npt.NDArray[np.int32]
-) -> tuple[Vocabulary, npt.NDArray[np.int32]]:
-    """Ids that occur, in rising order, and the events' positions among them."""
-    occurs = np.zeros(len(interner), np.bool_)
-    occurs[codes] = True
-    texts = interner.texts
-    # UTF-8 sorts as its code points do.
-    kept = sorted(np.flatnonzero(occurs).tolist(), key=texts.__getitem__)
-    position = np.zeros(len(texts), np.int32)
-    position[kept] = np.arange(len(kept), dtype=np.int32)
-    ids = np.array([texts[code].decode() for code in kept], np.str_)
-    return Vocabulary.of_sorted(ids), position[codes]
-
-
-class _Block:
+class Block:
     """Whole lines of one file, `final` when nothing follows them.
 
     After `read`, `rest` holds the bytes of a record that is not complete and `next_number`
@@ -255,18 +83,18 @@ class _Block:
 
     def _trimmed(self, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
         """Bounds without the ASCII blanks around."""
-        rows = np.flatnonzero(_BLANK[self.data[starts]] & (starts < ends))
+        rows = np.flatnonzero(_BLANKS[self.data[starts]] & (starts < ends))
         if len(rows):
             starts = starts.copy()
         while len(rows):
             starts[rows] += 1
-            rows = rows[(starts[rows] < ends[rows]) & _BLANK[self.data[starts[rows]]]]
-        rows = np.flatnonzero(_BLANK[self.data[ends - 1]] & (starts < ends))
+            rows = rows[(starts[rows] < ends[rows]) & _BLANKS[self.data[starts[rows]]]]
+        rows = np.flatnonzero(_BLANKS[self.data[ends - 1]] & (starts < ends))
         if len(rows):
             ends = ends.copy()
         while len(rows):
             ends[rows] -= 1
-            rows = rows[(starts[rows] < ends[rows]) & _BLANK[self.data[ends[rows] - 1]]]
+            rows = rows[(starts[rows] < ends[rows]) & _BLANKS[self.data[ends[rows] - 1]]]
         return starts, ends
 
     def _read_plain(self, lines: Positions) -> npt.NDArray[np.bool_]:
@@ -304,13 +132,13 @@ class _Block:
         status = np.where(of_item == ACCEPTED, status, of_item)
         if layout.weight is not None or layout.event_type is not None:
             bad = self._read_weights(lines, count, column)
-            status = np.where(bad, _STATUS["BadWeightFormat"], status)
+            status = np.where(bad, STATUS["BadWeightFormat"], status)
         if layout.time is not None:
             present = count >= layout.time
             time = self._times(*column(layout.time))
             self.time[lines] = np.where(present, time, reader.now)
-            status = np.where(present & np.isnan(time), _STATUS["BadTimestampFormat"], status)
-        self.status[lines] = np.where(missing, _STATUS["MissingFields"], status)
+            status = np.where(present & np.isnan(time), STATUS["BadTimestampFormat"], status)
+        self.status[lines] = np.where(missing, STATUS["MissingFields"], status)
         return left
 
     def _times(self, begins: Positions, stops: Positions) -> npt.NDArray[np.float64]:
@@ -367,7 +195,7 @@ class _Block:
             done = following.last + 1
             self.status[line:done] = BLANK  # a clean line may have been inside quotes
             if fields is None:
-                self.status[line] = _STATUS["MalformedLine"]
+                self.status[line] = STATUS["MalformedLine"]
             else:
                 self._record(following.last, fields)
 
@@ -379,7 +207,7 @@ class _Block:
 
         user, item, time = field(layout.user), field(layout.item), field(layout.time)
         if not user or not item:
-            self.status[line] = _STATUS["MissingFields"]
+            self.status[line] = STATUS["MissingFields"]
             return
         self.user[line] = reader.users.code(user.encode())
         self.item[line] = reader.items.code(item.encode())
@@ -389,7 +217,7 @@ class _Block:
         ]
         weight = parse_number(field(layout.weight) or "")
         if field(layout.weight) and np.isnan(weight) and not layout.contract:
-            statuses.insert(0, _STATUS["BadWeightFormat"])
+            statuses.insert(0, STATUS["BadWeightFormat"])
         if np.isnan(weight):
             weight = EVENT_WEIGHTS.get((field(layout.event_type) or "").lower(), 1.0)
         self.weight[line] = weight
@@ -399,7 +227,7 @@ class _Block:
                 number = parse_epoch(parse_number(time))
                 seconds = None if np.isnan(number) else number
             if seconds is None:
-                statuses.insert(0, _STATUS["BadTimestampFormat"])
+                statuses.insert(0, STATUS["BadTimestampFormat"])
             self.time[line] = reader.now if seconds is None else seconds
         self.status[line] = next((int(s) for s in statuses if s != ACCEPTED), ACCEPTED)
 
@@ -430,9 +258,9 @@ class _Block:
             faults.count(fault, len(lines), warning=warning)
 
 
-_BLANK = np.zeros(256, np.bool_)
-_BLANK[[9, 11, 12, 13, 32, 28, 29, 30, 31]] = True
-_WARNING_CODES = [_STATUS[name] for name in WARNINGS]
+_BLANKS = np.zeros(256, np.bool_)
+_BLANKS[[9, 11, 12, 13, 32, 28, 29, 30, 31]] = True
+_WARNING_CODES = [STATUS[name] for name in WARNINGS]
 
 
 class _MoreNeeded(Exception):
@@ -442,7 +270,7 @@ class _MoreNeeded(Exception):
 class _Lines:
     """The lines of a record that begins at `line`: the first, then each that a quote runs into."""
 
-    def __init__(self, block: _Block, line: int) -> None:
+    def __init__(self, block: Block, line: int) -> None:
         self._block = block
         self.last = line
         self.first = self._text(line)

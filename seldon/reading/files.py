@@ -11,7 +11,8 @@ from typing import Literal
 from seldon.errors import InvalidData
 from seldon.interactions import Interactions, Vocabulary
 from seldon.reading.actions import ActionReader
-from seldon.reading.delimited import USAGE, EventReader, Layout
+from seldon.reading.events import EventReader
+from seldon.reading.layout import USAGE, Layout
 from seldon.reading.parquet import parquet_columns, read_parquet
 from seldon.reading.report import FaultLog, ParsingReport
 from seldon.reading.text import Progress, decoded_line, text_blocks

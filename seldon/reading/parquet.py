@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from seldon.errors import InvalidData, MissingExtra
-from seldon.reading.delimited import ACCEPTED, FAULTS, WARNINGS, EventReader
+from seldon.reading.events import EventReader
 from seldon.reading.interning import Interner
+from seldon.reading.layout import ACCEPTED, FAULTS, WARNINGS
 from seldon.reading.report import Sample
 
 if TYPE_CHECKING:

@@ -30,10 +30,8 @@ def test_same_as_the_exact_rules(tmp_path, monkeypatch, seed, format):
     columns = {"user": 0, "item": 1, "time": 2, "weight": 4} if format == "table" else None
     options = {"format": format, "columns": columns, "separator": ",", "now": 7.0}
     fast = read_interactions(path, error_limit=None, **options)
-    everything = delimited._Block._unusual_lines
-    monkeypatch.setattr(
-        delimited._Block, "_unusual_lines", lambda self: everything(self) | np.True_
-    )
+    everything = delimited.Block._unusual_lines
+    monkeypatch.setattr(delimited.Block, "_unusual_lines", lambda self: everything(self) | np.True_)
     exact = read_interactions(path, error_limit=None, **options)
     assert fast[1].errors == exact[1].errors
     assert fast[1].total_lines == exact[1].total_lines
