@@ -51,7 +51,7 @@ def serving(
     ) as (process, port):
         service = Service(port, process, log)
         if wait:
-            eventually(lambda: get(port, "/healthz").status == 200)
+            service.wait()
         yield service
 
 
@@ -63,6 +63,17 @@ class Service:
 
     def get(self, path: str, **headers: str) -> Answer:
         return get(self.port, path, **headers)
+
+    def wait(self) -> None:
+        """Until each worker has answered; an id of ours begins with that of its process."""
+        answered = set()
+
+        def all_have() -> bool:
+            given_id = self.get("/healthz").headers["X-Request-Id"]
+            answered.add(int(given_id.partition("-")[0], 16))
+            return answered >= set(self.workers())
+
+        eventually(all_have, 90)
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")

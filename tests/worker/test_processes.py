@@ -54,7 +54,7 @@ def is_ready(service):
 
 def test_row_55_sigterm_under_load_loses_nothing(folder):
     """Readiness says 503 first; what is under way, and what comes meanwhile, is answered."""
-    with serving(folder, DRAIN_SECONDS="2") as service:
+    with serving(folder, DRAIN_SECONDS="4") as service:
         slow = []
         asks = [
             threading.Thread(target=lambda: slow.append(get(service.port, SLOW.format(1.5))))
