@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from seldon import reading
@@ -34,8 +33,7 @@ from seldon.models_api.schemas import (
     TrainingStatistics,
 )
 from seldon.models_api.workplace import Workplace
-from seldon.sar.affinity import Events
-from seldon.sar.evaluation import API_LIST, diversity, precision, try_out
+from seldon.sar.evaluation import API_LIST, diversity, precision, recommending, try_out
 from seldon.sar.model import SARRecommender
 from seldon.sar.parameters import TrainingParameters
 from seldon.sar.training import train
@@ -44,7 +42,6 @@ NO_CATALOG = "Failed to parse catalog file or parsing found no valid items"
 NO_USAGE = "Failed to parse usage file(s) or parsing found no valid items"
 
 Progress = Callable[[str], None]
-Rows = npt.NDArray[np.int64]
 
 
 class Unwanted(BaseException):
@@ -218,7 +215,7 @@ class _Training:
             return ModelEvaluation(usage_events_parsing=_report(report))
         self._progress("Evaluating Trained Model")
         started = time.perf_counter()
-        trial = try_out(_lists(model, usage), usage, test, API_LIST)
+        trial = try_out(recommending(model, usage), usage, test, API_LIST, model.items)
         metrics = EvaluationMetrics()
         spread = diversity(trial)
         if spread is not None:
@@ -238,7 +235,7 @@ class _Training:
                     ),
                     total_items_recommended=spread.total_items_recommended,
                     unique_items_recommended=spread.unique_items_recommended,
-                    unique_items_in_train_set=spread.unique_items_in_train_set,
+                    unique_items_in_train_set=len(usage.items),
                 ),
             )
         return ModelEvaluation(
@@ -262,24 +259,6 @@ class _Training:
             total = training + parsing + (evaluation.duration or timedelta())
         statistics = TrainingStatistics(total_duration=total, training_duration=training, **found)
         return Outcome(statistics, failure)
-
-
-def _lists(model: SARRecommender, usage: Interactions) -> Callable[[Rows, int], Rows]:
-    """Recommendations from all training events of users; see `seldon.sar.evaluation.try_out`."""
-    rows = model.items.indices(usage.items.ids)
-    order = np.argsort(usage.user, kind="stable")
-    starts = np.searchsorted(usage.user[order], np.arange(len(usage.users) + 1))
-
-    def lists(users: Rows, count: int) -> Rows:
-        found = np.full((len(users), count), -1, np.int64)
-        for place, user in enumerate(users.tolist()):
-            mine = order[starts[user] : starts[user + 1]]
-            events = Events(rows[usage.item[mine]], usage.time[mine], np.ones(len(mine)))
-            best, _ = model.rank(events, model._affinity(events, model.latest), count)
-            found[place, : len(best)] = best
-        return found
-
-    return lists
 
 
 def _parameters(request: TrainingRequest) -> TrainingParameters:
