@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -15,10 +14,10 @@ import numpy.typing as npt
 
 from seldon.base import Recommender, Scored
 from seldon.candidates import Candidates
-from seldon.errors import InvalidModel, InvalidParameter
-from seldon.folders import ModelFolder, open_folder
+from seldon.errors import InvalidParameter
+from seldon.folders import open_folder
 from seldon.interactions import Vocabulary
-from seldon.memory import available_memory, gigabytes
+from seldon.sar import storage
 from seldon.sar.affinity import Event, Events, affinity, reference_time
 from seldon.sar.history import History
 from seldon.sar.parameters import TrainingParameters
@@ -28,7 +27,6 @@ from seldon.scores import top_n
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-FACTS = "sar.json"
 RECENT = 100
 """Interactions of a request that are used, the newest; bounds what one request can cost."""
 
@@ -302,95 +300,9 @@ class SARRecommender(Recommender):
         return {"parameters": self.parameters.to_dict()}
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        path = Path(folder)
-        arrays = {
-            "items": self.items.ids,
-            "similarity_offsets": self.similarity.indptr,
-            "similarity_columns": self.similarity.columns,
-            "similarity_values": self.similarity.values,
-            "occurrences": self.occurrences,
-            "popular": self.popular,
-        }
-        if self.history is not None:
-            arrays |= {
-                "users": self.history.users.ids,
-                "history_offsets": self.history.offsets,
-                "history_items": self.history.item,
-                "history_times": self.history.time,
-                "history_weights": self.history.weight,
-            }
-        for name, array in arrays.items():
-            np.save(path / f"{name}.npy", array, allow_pickle=False)
-        facts = {"latest": self.latest, "feature_weights": self.feature_weights}
-        (path / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        storage.write(self, Path(folder))
 
     def load(self, folder: str | os.PathLike[str]) -> Self:
         """Map the arrays of `folder`: they cost memory once, however many processes load them."""
-        opened = open_folder(folder, verify=False)
-        _check_memory(opened)
-        facts = json.loads((opened.path / FACTS).read_text(encoding="utf-8"))
-        self.latest = float(facts["latest"])
-        self.feature_weights = dict(facts["feature_weights"])
-        self.items = Vocabulary.of_sorted(opened.array("items"))
-        self.similarity = Similarity(
-            opened.array("similarity_offsets"),
-            opened.array("similarity_columns"),
-            opened.array("similarity_values"),
-        )
-        self.occurrences = opened.array("occurrences")
-        self.popular = opened.array("popular")
-        if "users.npy" in opened.files:
-            self.history = History(
-                Vocabulary.of_sorted(opened.array("users")),
-                opened.array("history_offsets"),
-                opened.array("history_items"),
-                opened.array("history_times"),
-                opened.array("history_weights"),
-            )
-        self._check(opened)
+        storage.read_into(self, open_folder(folder, verify=False))
         return self
-
-    def _check(self, opened: ModelFolder) -> None:
-        """Shapes that fit together, so that no request reads beyond an array."""
-        matrix = self.similarity
-        fits = [
-            len(self.occurrences) == len(self.items),
-            _are_rows(self.popular, len(self.items)),
-            _are_offsets(matrix.indptr, len(self.items), len(matrix.columns)),
-            _are_rows(matrix.columns, len(self.items)),
-            matrix.values.dtype == np.float64 and len(matrix.values) == len(matrix.columns),
-        ]
-        if self.history is not None:
-            kept = self.history
-            fits += [
-                _are_offsets(kept.offsets, len(kept.users), len(kept.item)),
-                _are_rows(kept.item, len(self.items)),
-                len(kept.time) == len(kept.weight) == len(kept.item),
-            ]
-        if not all(fits):
-            raise InvalidModel(f"{opened.path}: its arrays do not fit together; train it again")
-
-
-def _are_offsets(offsets: npt.NDArray[Any], groups: int, size: int) -> bool:
-    return (
-        offsets.dtype == np.int64
-        and offsets.shape == (groups + 1,)
-        and bool(offsets[0] == 0 and offsets[-1] == size and np.all(offsets[1:] >= offsets[:-1]))
-    )
-
-
-def _are_rows(rows: npt.NDArray[Any], n_items: int) -> bool:
-    if rows.dtype != np.int32 or rows.ndim != 1:
-        return False
-    return not len(rows) or bool(rows.min() >= 0 and rows.max() < n_items)
-
-
-def _check_memory(opened: ModelFolder) -> None:
-    """Refuse a model that memory could never hold: mapped, it would be read from disk for ever."""
-    size = sum(int(file["bytes"]) for file in opened.files.values())
-    if size > available_memory():
-        raise InvalidModel(
-            f"{opened.path}: the model has {gigabytes(size)}, but only "
-            f"{gigabytes(available_memory())} of memory are available; keep fewer neighbours or "
-            "raise the support threshold"
-        )

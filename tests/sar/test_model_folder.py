@@ -120,7 +120,7 @@ def test_row_35_a_header_that_announces_too_much(folder, broken):
 
 
 def test_row_36_bigger_than_memory(folder, monkeypatch):
-    monkeypatch.setattr("seldon.sar.model.available_memory", lambda: 1000)
+    monkeypatch.setattr("seldon.sar.storage.available_memory", lambda: 1000)
     with pytest.raises(InvalidModel, match="keep fewer neighbours"):
         load_recommender(folder)
 
