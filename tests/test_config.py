@@ -9,7 +9,7 @@ import pytest
 import recommender_config
 from seldon.config import settings
 from seldon.errors import InvalidSetting
-from seldon.settings import SETTINGS
+from seldon.settings import SECRET, SETTINGS
 from tests.services.processes import ROOT
 
 
@@ -93,3 +93,21 @@ def test_the_command_shows_values_and_origins():
     assert bad.returncode == 2
     assert "no setting 'X'" in bad.stderr
     assert "Traceback" not in bad.stderr
+
+
+def test_row_48_keys_are_never_shown():
+    """Neither by the command nor in what it says of a wrong value."""
+    assert SECRET
+    environ = {"PATH": ""}
+    for name in SECRET:
+        environ[f"SELDON_{name}"] = json.dumps(["canary-key-0123456789abcdef"])
+    for options in ([], ["--json"]):
+        command = [sys.executable, "-m", "seldon.config", *options]
+        shown = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+        assert shown.returncode in (0, 2)
+        assert "canary" not in shown.stdout + shown.stderr
+        assert "(hidden)" in shown.stdout + shown.stderr
+    for name in SECRET:
+        with pytest.raises(InvalidSetting) as refused:
+            read({name: ["canary", 5]})
+        assert "canary" not in str(refused.value)
