@@ -1,7 +1,7 @@
 """What training SAR costs, against events, items and Σ basket²; see docs/sar-at-scale.md.
 
     python -m benchmarks.sar_cost                # the table and the fitted cost model
-    python -m benchmarks.sar_cost --spark        # also one size on Spark, two worker processes
+    python -m benchmarks.sar_cost --spark        # one size here and on Spark, two worker processes
 
 Each size is trained in a process of its own, after a tiny model has compiled everything. Time is
 processor time of all cores, the least of five, which a busy machine hardly changes; memory is the
@@ -56,10 +56,10 @@ def main() -> None:
     if options.one:
         print(json.dumps(measured(*options.one, options.neighbours)))
         return
-    rows = [_in_a_process(size, options.neighbours) for size in SIZES]
-    show(rows)
     if options.spark:
         show_spark(*SIZES[1])
+        return
+    show([_in_a_process(size, options.neighbours) for size in SIZES])
 
 
 def measured(n_users: int, n_items: int, n_events: int, neighbours: int | None) -> dict[str, Any]:
