@@ -54,7 +54,7 @@ clean:
 	@touch $@
 
 .venv/slirec: .venv/bin/python requirements.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[slirec,mlflow]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -e '.[slirec,mlflow]'
 	@touch $@
 
 .venv/test: .venv/bin/python requirements.txt requirements-dev.txt pyproject.toml

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "var" / "slirec"
 STEPS = [
     "snapshot --sample",
-    "generate --users 60",
+    "generate --users 40",
     "split",
     "train --epochs 3",
     "evaluate --own-categories",

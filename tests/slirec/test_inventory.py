@@ -17,6 +17,7 @@ from seldon.slirec.inventory import (
     sample_inventory,
     write_inventory,
 )
+from tests.shared_data import shared_file
 
 SHOWCASE = {
     "handle_to_id_dict": {
@@ -166,3 +167,22 @@ def test_repeated_ids_are_refused():
     product = Product("1", "a", "A", "C")
     with pytest.raises(InvalidModel, match="handle 'a' occurs 2 times"):
         InventorySnapshot((product, product))
+
+
+@pytest.mark.shared_data
+def test_inventory_of_the_showcase(tmp_path):
+    """The public snapshot, put back into the pickle's shape: 234 products, two listed twice."""
+    path = shared_file("shopify/inventory.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    listed = document["categories"]
+    pickled = {
+        "handle_to_id_dict": document["handle_to_id"],
+        "title_to_handle_dict": {p["title"]: p["handle"] for c in listed.values() for p in c},
+        "category_to_products_dict": {c: [p["title"] for p in ps] for c, ps in listed.items()},
+    }
+    (tmp_path / "inventory.pkl").write_bytes(pickle.dumps(pickled))
+    snapshot = import_pickled_inventory(tmp_path / "inventory.pkl")
+    assert len(snapshot) == 234
+    assert len(snapshot.by_category) == 10
+    twice = {p.title: p.category for p in snapshot.products if len(p.collections) > 1}
+    assert twice == {"Towel": "Sports", "Face Mask": "Health"}
