@@ -109,5 +109,24 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.user)
 
+    def only(self, rows: npt.NDArray[Any]) -> Interactions:
+        """Some of the events, with the users and items that these have.
+
+        Parameters
+        ----------
+        rows : ndarray of bool, shape (n_events,), or of int
+            Which events.
+        """
+        users, user = np.unique(self.user[rows], return_inverse=True)
+        items, item = np.unique(self.item[rows], return_inverse=True)
+        return Interactions(
+            Vocabulary.of_sorted(self.users.ids[users]),
+            Vocabulary.of_sorted(self.items.ids[items]),
+            user.astype(np.int32),
+            item.astype(np.int32),
+            self.time[rows],
+            self.weight[rows],
+        )
+
     def __repr__(self) -> str:
         return f"Interactions({len(self)} events, {len(self.users)} users, {len(self.items)} items)"

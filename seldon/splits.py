@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seldon.errors import InvalidParameter
-from seldon.interactions import Interactions, Vocabulary
+from seldon.interactions import Interactions
 
 Rows = npt.NDArray[np.bool_]
 
@@ -102,7 +102,7 @@ def divided(events: Interactions, held: Rows) -> tuple[Interactions, Interaction
             f"of {len(events)} events the split holds back {int(held.sum())}; both sides must "
             "have some: take another share or date"
         )
-    return _narrowed(events, np.flatnonzero(~held)), _narrowed(events, np.flatnonzero(held))
+    return events.only(~held), events.only(held)
 
 
 def _check_share(share: float) -> None:
@@ -119,16 +119,3 @@ def _first_of_each(order: npt.NDArray[Any], user: npt.NDArray[Any], share: float
     # A share such as 0.29 of 100 must give 29 although 0.29 * 100 is a hair below it.
     held[order] = place < np.floor(share * sizes + 1e-9)[user[order]]
     return held
-
-
-def _narrowed(events: Interactions, rows: npt.NDArray[np.intp]) -> Interactions:
-    users, user = np.unique(events.user[rows], return_inverse=True)
-    items, item = np.unique(events.item[rows], return_inverse=True)
-    return Interactions(
-        Vocabulary(events.users.ids[users]),
-        Vocabulary(events.items.ids[items]),
-        user.astype(np.int32),
-        item.astype(np.int32),
-        events.time[rows],
-        events.weight[rows],
-    )

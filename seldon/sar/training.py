@@ -246,21 +246,7 @@ def _usage(
     if known is None:
         return usage, None
     kept = known.indices(usage.items.ids)[usage.item] >= 0
-    return _compact(usage, kept), None
-
-
-def _compact(events: Interactions, kept: npt.NDArray[np.bool_]) -> Interactions:
-    """Some of the events, with only the users and items they have."""
-    user_ids, user = np.unique(events.user[kept], return_inverse=True)
-    item_ids, item = np.unique(events.item[kept], return_inverse=True)
-    return Interactions(
-        Vocabulary.of_sorted(events.users.ids[user_ids]),
-        Vocabulary.of_sorted(events.items.ids[item_ids]),
-        user.astype(np.int32),
-        item.astype(np.int32),
-        events.time[kept],
-        events.weight[kept],
-    )
+    return usage.only(kept), None
 
 
 def _with_items(events: Interactions, more: Vocabulary) -> Interactions:
