@@ -55,22 +55,29 @@ class TrainerKeeper:
     def start(self) -> None:
         """Begin to look, in a thread of this process and of every process forked from it."""
         self._begin()
-        os.register_at_fork(after_in_child=self._begin)
+        # SQLite has locks of its own, which a child would inherit locked: no fork during a look.
+        os.register_at_fork(
+            before=lambda: self._looking.acquire(),
+            after_in_parent=lambda: self._looking.release(),
+            after_in_child=self._begin,
+        )
 
     def _begin(self) -> None:
         self._trainer = None
+        self._looking = threading.Lock()
         self._serving = _opened(self._root / ".serving")
         fcntl.flock(self._serving, fcntl.LOCK_SH)
         threading.Thread(target=self._look, name="trainer keeper", daemon=True).start()
 
     def _look(self) -> None:
         while True:
-            try:
-                ended = self._trainer is None or self._trainer.poll() is not None
-                if ended and self._registry.has_unfinished() and not self._is_running():
-                    self._spawn()
-            except (RegistryUnavailable, OSError) as error:
-                log.error("no trainer was started: %s", error)
+            with self._looking:
+                try:
+                    ended = self._trainer is None or self._trainer.poll() is not None
+                    if ended and self._registry.has_unfinished() and not self._is_running():
+                        self._spawn()
+                except (RegistryUnavailable, OSError) as error:
+                    log.error("no trainer was started: %s", error)
             time.sleep(LOOK_SECONDS)
 
     def _is_running(self) -> bool:

@@ -198,7 +198,8 @@ class _Training:
         )
         if self._request.enable_user_to_item_recommendations:
             self._progress("Storing User History")
-            seconds = statistics.durations.get("Storing user history", 0.0)
+            # Beside the history there is next to nothing in this stage.
+            seconds = statistics.durations["Putting the model together"]
             self._found["storing_user_history_duration"] = _seconds(seconds)
         self._found["catalog_feature_weights"] = dict(model.feature_weights) or None
         return model

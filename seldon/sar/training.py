@@ -150,7 +150,8 @@ def train(
                 rng=np.random.default_rng(seed),
             )
         similarity, weights = placement.similarity, placement.weights
-    model = model_of(events, occurrences, similarity, parameters)
+    with stages("Putting the model together"):
+        model = model_of(events, occurrences, similarity, parameters)
     model.feature_weights = weights
     return model, replace(statistics, feature_weights=weights)
 

@@ -57,11 +57,13 @@ def settings(request, tmp_path):
     values, _ = settings(
         None,
         {},
-        API_KEYS={"admin": [ADMIN, ADMIN_2], "recommend": [RECOMMEND, RECOMMEND_2]},
-        MODELS_ROOT=str(tmp_path / "models"),
-        MODELS_INPUT_ROOT=str(tmp_path / "inputs"),
-        START_TRAINER=False,
-        **getattr(request, "param", {}),
+        **{
+            "API_KEYS": {"admin": [ADMIN, ADMIN_2], "recommend": [RECOMMEND, RECOMMEND_2]},
+            "MODELS_ROOT": str(tmp_path / "models"),
+            "MODELS_INPUT_ROOT": str(tmp_path / "inputs"),
+            "START_TRAINER": False,
+            **getattr(request, "param", {}),
+        },
     )
     return values
 

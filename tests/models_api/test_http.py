@@ -1,13 +1,17 @@
 """The acceptance cases I1 to I25 of the API's contract, and the cases E through HTTP."""
 
+import logging
 import re
+import sqlite3
 import uuid
 from datetime import datetime
 
 import pytest
 
+from seldon.errors import InvalidSetting
 from seldon.models_api.registry import ModelRegistry
 from tests.models_api.conftest import ADMIN, ADMIN_2, RECOMMEND, RECOMMEND_2, T7_CSV
+from tests.services.processes import ROOT
 
 UNKNOWN = "0b8f2c1e-6f0e-4d53-9a55-0c7e8f1d2a34"
 NOT_COMPLETED = "Model must be in the 'Completed' status before getting recommendation"
@@ -633,3 +637,45 @@ def test_an_upload_that_breaks_off_is_not_stored(client, place):
     answer = client("PUT", "/api/inputs/shop/x.csv", data=b"u1,i1\n", environ_overrides=announced)
     assert answer.status_code == 400
     assert not (place.inputs.root / "shop" / "x.csv").exists()
+
+
+@pytest.mark.slow
+def test_row_45_a_locked_registry_is_a_503(client, place):
+    model_id = client.create().json["id"]
+    holder = sqlite3.connect(place.store.root / "registry.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    answer = client.create()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert list(answer.json) == ["Message"] and str(place.store.root) not in answer.text
+    assert client("GET", f"/api/models/{model_id}").status_code == 200
+    holder.close()
+    assert client.create().status_code == 201
+
+
+@pytest.mark.parametrize("settings", [{"API_KEYS": {"admin": [], "recommend": []}}], indirect=True)
+def test_without_keys_the_api_is_not_mounted_and_the_log_says_so(settings, caplog, monkeypatch):
+    from seldon.app import create_app
+
+    monkeypatch.setattr(logging.getLogger("seldon.app"), "handlers", [caplog.handler])
+    app = create_app(None, ROOT, **settings)
+    assert app.test_client().get("/api/models", headers={"x-api-key": ""}).status_code == 404
+    assert "the models API is not mounted" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"admin": [], "recommend": ["only"]},
+        {"admin": ["with blank"], "recommend": []},
+        {"admin": ["a,b"], "recommend": []},
+        {"admin": [7], "recommend": []},
+        ["admin"],
+    ],
+)
+def test_row_47_keys_that_cannot_work_stop_the_start(keys):
+    from seldon.config import settings as read_settings
+
+    with pytest.raises(InvalidSetting, match=r"API_KEYS=\(hidden\) is not") as caught:
+        read_settings(None, {}, API_KEYS=keys)
+    assert "with blank" not in str(caught.value)
