@@ -128,12 +128,14 @@ def train(
     statistics = replace(statistics, usage_parsing=report)
     if not len(events) or (report and not report.complete):
         raise NothingToTrain(USAGE_FAILED, statistics)
+    # An Interactions of a split may know of more users and items than it has events of.
+    n_items = int(np.count_nonzero(np.bincount(events.item)))
     statistics = replace(
         statistics,
-        usage_items=len(events.items),
-        users=len(events.users),
+        usage_items=n_items,
+        users=int(np.count_nonzero(np.bincount(events.user))),
         events=len(events),
-        catalog_coverage=len(events.items) / len(known) if known else None,
+        catalog_coverage=n_items / len(known) if known else None,
     )
     events = numbered(events if placing is None else _with_items(events, placing.items))
     similarity, occurrences = _similarity(events, counted, parameters, stages, memory)

@@ -3,8 +3,6 @@
 import csv
 import gzip
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +12,10 @@ from seldon.sar.affinity import Event, Events, affinity
 from seldon.sar.parameters import TrainingParameters
 from seldon.sar.training import train
 from tests.sar.data import seconds
+from tests.shared_data import FOLDER
 
-DATA = Path(os.environ.get("SELDON_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-DEMO = DATA / "product-recommendations-demo"
-MOVIELENS = DATA / "movielens-100k"
+DEMO = FOLDER / "product-recommendations-demo"
+MOVIELENS = FOLDER / "movielens-100k"
 NEWEST_MIDNIGHT = 0.9958308454
 """What [R]'s values, decayed from the newest event, become when decayed from midnight after it."""
 
