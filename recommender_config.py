@@ -43,3 +43,4 @@ MODELS_MEMORY_BYTES = 4_294_967_296  # and their files' size together
 TRAINING_MEMORY_BYTES = 0  # memory a training may use; 0 is four fifths of the machine or container
 START_TRAINER = True  # start a trainer beside the web processes when there is something to train
 SWAGGER_UI = True  # serve the models API's description at /swagger
+MODELS_PAGE = True  # serve the page for people at /models, behind an admin key

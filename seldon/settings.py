@@ -302,6 +302,13 @@ _TABLE = [
         _is_bool,
         "serve the models API's description at /swagger",
     ),
+    Setting(
+        "MODELS_PAGE",
+        True,
+        "True or False",
+        _is_bool,
+        "serve the page for people at /models, behind an admin key",
+    ),
 ]
 SETTINGS = {setting.name: setting for setting in _TABLE}
 SECRET = frozenset({"API_KEYS", "LOG_USER_KEY", "MODELS_DATABASE"})

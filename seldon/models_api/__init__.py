@@ -54,6 +54,10 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
         from seldon.models_api.swagger import create_swagger
 
         app.register_blueprint(create_swagger())
+    if settings["MODELS_PAGE"]:
+        from seldon.models_api.page import create_page
+
+        app.register_blueprint(create_page(service))
     if settings["START_TRAINER"]:
         handed_on = {name: settings[name] for name in TRAINER_SETTINGS}
         TrainerKeeper(place.registry, place.store.root, handed_on).start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 HEADER = "x-api-key"
@@ -40,6 +41,14 @@ class ApiKeys:
         """Whether these request headers carry any key."""
         return _matches(headers.get(HEADER), self._admin + self._recommend)
 
+    def secret(self, purpose: str) -> bytes:
+        """A secret that all processes with these admin keys share.
+
+        Slow to compute on purpose (some 50 ms): a short key cannot be guessed from what was
+        signed with its secret.
+        """
+        return _stretched(b"".join(sorted(self._admin)), purpose)
+
 
 def _digests(keys: Iterable[str]) -> list[bytes]:
     return [hashlib.sha256(key.encode()).digest() for key in keys if key]
@@ -52,3 +61,8 @@ def _matches(header: str | None, digests: list[bytes]) -> bool:
     digest = hashlib.sha256(sent).digest()
     matches = [hmac.compare_digest(digest, known) for known in digests]
     return bool(sent) and any(matches)
+
+
+@lru_cache(maxsize=8)
+def _stretched(digests: bytes, purpose: str) -> bytes:
+    return hashlib.scrypt(digests, salt=purpose.encode(), n=2**14, r=8, p=1)

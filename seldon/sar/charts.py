@@ -13,7 +13,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 56
 
 @dataclass(frozen=True)
 class Line:
-    """One named line: points ``(x, y)``, rising in x."""
+    """One line: points ``(x, y)``, rising in x; without a name it is not in the legend."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -21,12 +21,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar with its label, an optional interval and a small note under the label."""
+    """One bar with its label, an optional interval and a small note under the label.
+
+    `series` is its colour, from 0.
+    """
 
     label: str
     value: float
     interval: tuple[float, float] | None = None
     note: str = ""
+    series: int = 0
 
 
 def line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, log: bool = False) -> str:
@@ -50,9 +54,11 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, log: bool =
         if len(line.points) <= 20:
             parts += [
                 f'<circle class="c{number}" cx="{x.at(px):.1f}" cy="{y.at(py):.1f}" r="3">'
-                f"<title>{escape(f'{line.name}: {px:g} → {py:.4g}')}</title></circle>"
+                f"<title>{escape(f'{line.name or y_label}: {px:g} → {py:.4g}')}</title></circle>"
                 for px, py in line.points
             ]
+        if not line.name:
+            continue
         top = TOP + 14 + 18 * number
         parts.append(
             f'<rect class="c{number}" x="{WIDTH - 190}" y="{top - 9}" width="14" height="4"/>'
@@ -72,10 +78,10 @@ def bar_chart(bars: Sequence[Bar], x_label: str, y_label: str) -> str:
     for number, bar in enumerate(bars):
         middle = LEFT + step * (number + 0.5)
         top, floor, half = y.at(bar.value), y.at(0), min(step * 0.35, 30)
+        title = f"<title>{escape(bar.label)}: {bar.value:.4g}</title>"
         parts.append(
-            f'<rect class="c0" x="{middle - half:.1f}" y="{top:.1f}" width="{2 * half:.1f}" '
-            f'height="{max(floor - top, 0):.1f}"><title>{escape(bar.label)}: {bar.value:.4g}'
-            "</title></rect>"
+            f'<rect class="c{bar.series}" x="{middle - half:.1f}" y="{top:.1f}" '
+            f'width="{2 * half:.1f}" height="{max(floor - top, 0):.1f}">{title}</rect>'
         )
         if bar.interval:
             low, high = (y.at(v) for v in bar.interval)
