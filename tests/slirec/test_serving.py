@@ -1,6 +1,9 @@
 """SLi-Rec behind the real service: gunicorn, memcached, `algs/saved_recommender.py`."""
 
 import json
+import os
+import subprocess
+import sys
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -14,7 +17,7 @@ from seldon import save_recommender  # noqa: E402
 from seldon.slirec.dataset import split  # noqa: E402
 from seldon.slirec.model import SLiRecRecommender  # noqa: E402
 from seldon.slirec.training import train  # noqa: E402
-from tests.services.processes import gunicorn, memcached  # noqa: E402
+from tests.services.processes import ROOT, gunicorn, memcached  # noqa: E402
 from tests.slirec.sequences import chained_events  # noqa: E402
 from tests.slirec.small import small  # noqa: E402
 
@@ -59,3 +62,16 @@ def children(pid):
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     assert listed
     return map(int, listed)
+
+
+@pytest.mark.parametrize("told", [None, "3"])
+def test_a_worker_computes_on_one_thread_unless_told(told, tmp_path):
+    code = "import os, runpy; runpy.run_path('gunicorn.conf.py')"
+    code += "; print(os.environ['OPENBLAS_NUM_THREADS'])"
+    kept = {name: value for name, value in os.environ.items() if "THREADS" not in name}
+    extra = {"OPENBLAS_NUM_THREADS": told} if told else {}
+    environment = {**kept, **extra, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    said = subprocess.check_output(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, text=True
+    )
+    assert said.strip() == (told or "1")
