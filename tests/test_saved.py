@@ -9,7 +9,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seldon
@@ -49,6 +49,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(values)
 def test_any_plain_value_comes_back(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("model")

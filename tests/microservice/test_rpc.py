@@ -204,6 +204,7 @@ def test_row_64_a_deadline_during_the_handler_spares_the_pipeline():
     assert pipeline.calls == 0
 
 
+@pytest.mark.slow
 def test_row_64_a_thousand_streams(channel, stub):
     """300 idle watchers and reflection streams hold no thread; 1,000 calls are all answered."""
     health = health_pb2_grpc.HealthStub(channel)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
@@ -36,6 +36,7 @@ cells = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53),
 cells |= st.none() | st.booleans() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(st.text(min_size=1), cells, min_size=1)
     | st.dictionaries(
