@@ -26,6 +26,7 @@ except ImportError as error:
 log = logging.getLogger(__name__)
 SERVICE = seldon_pb2.DESCRIPTOR.services_by_name["Seldon"].full_name
 METHOD = f"/{SERVICE}/Classify"
+MAX_DETAIL = 1000  # characters; details travel in headers, which clients take up to 8 KiB of
 
 
 class CustomDataHandler:
@@ -106,7 +107,7 @@ class Servicer(seldon_pb2_grpc.SeldonServicer):
             return reply
         except Exception as error:
             code, detail = _status(error)
-            return await context.abort(code, detail)
+            return await context.abort(code, detail[:MAX_DETAIL])
         finally:
             gone.set()
             self._record(request.meta.puid, code, time.perf_counter() - started)

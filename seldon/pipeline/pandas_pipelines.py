@@ -136,6 +136,8 @@ class BasePandasEstimator(ClassifierMixin, BaseEstimator):
         """The numbers that the classifier sees, shape (n_samples, n_features)."""
         if not isinstance(X, pd.DataFrame):
             return X
+        if not hasattr(self, "numeric_"):  # fitted to arrays
+            return X.to_numpy()
         require(X, [*self.numeric_, *self.categorical_])
         numbers = np.column_stack(
             [_numbers(X[name]) for name in self.numeric_] or [np.empty((len(X), 0))]

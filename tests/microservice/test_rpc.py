@@ -110,6 +110,10 @@ def test_row_64_what_a_caller_can_get_wrong(stub):
     code, detail = refused(stub.Classify, request([1.0] * 10_000))
     assert code == CODE.RESOURCE_EXHAUSTED
     assert "larger than max" in detail
+    named = seldon_pb2.ClassificationRequest()
+    named.data.type_url = "example.org/" + "x" * 9_000
+    code, detail = refused(stub.Classify, named)
+    assert (code, len(detail)) == (CODE.INVALID_ARGUMENT, 1000), "details fit into headers"
     assert stub.Classify(request(), timeout=10).predictions, "the channel still works"
 
 

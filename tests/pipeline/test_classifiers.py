@@ -48,7 +48,9 @@ def test_columns_are_found_by_name_when_serving(classifier):
 def test_arrays(classifier):
     X = np.random.default_rng(0).normal(size=(20, 4))
     y = np.arange(20) % 2
-    assert classifier.fit(X, y).predict_proba(X).shape == (20, 2)
+    expected = classifier.fit(X, y).predict_proba(X)
+    assert expected.shape == (20, 2)
+    assert np.array_equal(classifier.predict_proba(pd.DataFrame(X)), expected)
 
 
 def test_names_belong_to_columns_of_the_answer(classifier):
