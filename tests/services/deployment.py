@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.services.processes import ROOT, gunicorn
 
-PATIENCE = 30.0  # generous: no machine is so busy
+PATIENCE = 60.0  # generous: no machine is so busy
 CALL = "/recommend?client=test1&user_id=1&recent_interactions=&dimensions=0&exclusion_items="
 
 
