@@ -6,16 +6,19 @@ its container: not by ``..``, not by an absolute path, not through a symbolic li
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from seldon.errors import Conflict, InvalidParameter, InvalidSetting, MissingExtra, ModelNotFound
 
 UPLOADS = ".uploads"
+PART_KEPT_SECONDS = 86_400
 _EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
 
 
@@ -135,6 +138,8 @@ class LocalInputs:
         (self.root / UPLOADS).mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(str(target).encode()).hexdigest()
         part = self.root / UPLOADS / f"{name}.part"
+        if start == 0:
+            self._forget_old_parts()
         with part.open("wb" if start == 0 else "ab") as stream:
             if stream.tell() != start:
                 raise Conflict(f"{path}: {stream.tell()} bytes have come, not {start}; go on there")
@@ -148,6 +153,13 @@ class LocalInputs:
                 self.write(container, path, stream)
             part.unlink()
         return size == total
+
+    def _forget_old_parts(self) -> None:
+        """Remove what uploads that broke off left a day ago or before."""
+        for part in (self.root / UPLOADS).glob("*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > PART_KEPT_SECONDS:
+                    part.unlink()
 
     def _target(self, container: str, path: str) -> Path:
         parts = PurePosixPath(normalised(path)).parts

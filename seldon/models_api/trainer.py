@@ -116,6 +116,7 @@ class Trainer:
         if run.attempt > MAXIMUM_ATTEMPTS:
             registry.fail(run, f"Aborted after {MAXIMUM_ATTEMPTS} attempts. {queued.message or ''}")
             store.clean(run.model_id)
+            store.remove(run.model_id)
             return
         log.info("model %s: training #%d starts", run.model_id, run.attempt)
         store.clean(run.model_id)
@@ -307,14 +308,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=values["LOG_LEVEL"])
     place = open_workplace(values)
     if options.until_idle:
-        registry = place.registry
-        _serve(Trainer(place, is_needed=registry.has_unfinished))
+        _serve(Trainer(place, is_needed=lambda: _has_work(place.registry)))
     elif options.for_server:
         with only_trainer(place.store.root) as mine:
             if mine:
                 _serve(Trainer(place, is_needed=is_served(place.store.root)))
     else:
         _serve(Trainer(place))
+
+
+def _has_work(registry: ModelRegistry) -> bool:
+    try:
+        return registry.has_unfinished()
+    except RegistryUnavailable:
+        return True  # nobody knows; it is asked again
 
 
 def _serve(trainer: Trainer) -> None:
