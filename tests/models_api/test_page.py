@@ -166,14 +166,13 @@ def test_the_login_form_sends_nobody_elsewhere(stranger, target):
     assert stranger.login(next=target).location == "/models"
 
 
-@pytest.mark.parametrize("token", [None, "", "0" * 64, "é"])
-def test_a_form_from_elsewhere_changes_nothing(browser, client, completed, token):
+def test_a_form_from_elsewhere_changes_nothing(browser, client, completed):
     model = completed()
-    fields = {} if token is None else {"form_token": token}
-    for path in (f"/models/{model}/delete", f"/models/{model}/default", "/models/train"):
-        answer = browser.client.post(path, data=fields)
-        assert answer.status_code == 403
-        assert "out of date" in answer.text
+    for fields in ({}, *({"form_token": token} for token in ("", "0" * 64, "é"))):
+        for path in (f"/models/{model}/delete", f"/models/{model}/default", "/models/train"):
+            answer = browser.client.post(path, data=fields)
+            assert answer.status_code == 403
+            assert "out of date" in answer.text
     assert len(client("GET", "/api/models").json) == 1
 
 
@@ -350,17 +349,15 @@ def test_the_reasons_add_up(completed, app):
     assert (third.event_type, third.time, fourth.item) == (None, 1491004800.0, "nope")
 
 
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
+def test_what_looks_odd_is_explained(browser, completed):
+    model = completed()
+    for query, said in (
         ("itemId=nope", "Not in this model: nope"),
         ("itemId=nope", "filled in from the most popular items, with score 0"),
         ("events=A%0A&userId=u1", "without enableUserToItemRecommendations"),
         ("", "Ask for an item, or for a person"),
-    ],
-)
-def test_what_looks_odd_is_explained(browser, completed, query, said):
-    assert said in shown(browser.get(f"/models/{completed()}/recommend?{query}"))
+    ):
+        assert said in shown(browser.get(f"/models/{model}/recommend?{query}"))
 
 
 def test_what_the_model_does_not_know_of_users(browser, completed):
@@ -373,16 +370,15 @@ def test_what_the_model_does_not_know_of_users(browser, completed):
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
+def test_a_question_with_a_mistake(browser, completed):
+    model = completed()
+    for query, said in (
         ("itemId=A&recommendationCount=101", "recommendationCount must be between 1 and 100"),
         ("events=A%0AB,Clik", 'Line 2: Error converting value "Clik"'),
         ("events=%0AA,,then", 'Line 2: Error converting value "then"'),
-    ],
-)
-def test_a_question_with_a_mistake(browser, completed, query, said):
-    assert said in shown(browser.get(f"/models/{completed()}/recommend?{query}", status=400))
+    ):
+        page = browser.get(f"/models/{model}/recommend?{query}", status=400)
+        assert said in shown(page)
 
 
 def test_comparing_two_models(browser, client, completed):

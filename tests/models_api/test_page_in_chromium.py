@@ -58,13 +58,19 @@ class Reader:
         self.driver.get(f"{self.root}{path}")
         self._look()
 
-    def click(self, css):
-        (element, *_) = self.all(css)
-        element.click()
-        self._look()
+    def follow(self, css):
+        """Click on what leads to another page, and wait until that is there."""
+        # A click may come back before its page does, so the old one is marked.
+        self.driver.execute_script("window.leaving = true")
+        self.all(css)[0].click()
+        self.wait(
+            lambda: self.driver.execute_script(
+                "return !window.leaving && document.readyState === 'complete'"
+            )
+        )
 
     def type(self, css, text):
-        (element, *_) = self.all(css)
+        element = self.all(css)[0]
         element.clear()
         element.send_keys(text)
 
@@ -127,7 +133,7 @@ def test_a_person_trains_tries_and_compares(service, tmp_path):
         reader.open("/models")
         assert "/models/login" in driver.current_url
         reader.type("[name=key]", "key-of-the-owner")
-        reader.click(".login button")
+        reader.follow(".login button")
         assert driver.current_url == f"{service}/models"
         assert "There is no model yet" in reader.text
         assert driver.execute_script("return document.cookie") == ""
@@ -146,7 +152,7 @@ def test_a_person_trains_tries_and_compares(service, tmp_path):
         reader.open(f"/models/{ids[0]}")
         assert f"{metrics['precisionMetrics'][0]['usersInTest']:,} users" in reader.text
         reader.type("[name=itemId]", "1")
-        reader.click(".questions button")
+        reader.follow(".questions button")
         expected = api(service, f"/{ids[0]}/recommend?itemId=1")
         names = [element.text for element in reader.all(".answer .item")]
         assert names == [one["recommendedItemId"] for one in expected]
@@ -154,14 +160,14 @@ def test_a_person_trains_tries_and_compares(service, tmp_path):
         scores = [element.text for element in reader.all(".answer .score")]
         assert scores == [f"{one['score']:.6f}" for one in expected]
         reader.type("[name=events]", "1,Purchase\n2")
-        reader.click(".questions form + form button")
-        reader.click(".answer li:last-child summary")
+        reader.follow(".questions form + form button")
+        reader.all(".answer li:last-child summary")[0].click()
         parts = reader.all(".answer li:last-child tbody td:last-child")
         total = reader.all(".answer li:last-child tfoot td")[0].text
         assert sum(float(part.text) for part in parts) == pytest.approx(float(total), abs=2e-6)
 
         reader.open(f"/models/compare?a={ids[0]}&b={ids[1]}")
-        reader.click(".questions a")
+        reader.follow(".questions a")
         assert " items of A are also in B" in reader.text
         assert len(reader.all("polyline")) == 2 and len(reader.all(".differs")) >= 1
 
@@ -173,7 +179,7 @@ def test_a_person_trains_tries_and_compares(service, tmp_path):
                 "return document.documentElement.scrollWidth <= window.innerWidth"
             ), f"{path} is wider than the window"
 
-        reader.click("nav button")
+        reader.follow("nav button")
         reader.open(f"/models/{ids[0]}")
         assert "/models/login" in driver.current_url
         assert reader.complaints == []
@@ -189,7 +195,7 @@ def _train(reader, name, function):
     reader.type("[name=usageRelativePath]", "usage.csv")
     reader.type("[name=evaluationUsageRelativePath]", "evaluation.csv")
     Select(reader.all("[name=similarityFunction]")[0]).select_by_index(function)
-    reader.click(".train > button")
+    reader.follow(".train > button")
     assert name in reader.text
     reader.wait(lambda: reader.all(".state .status.Completed, .state .status.Failed"))
     assert "Completed" in reader.text, reader.text
