@@ -50,7 +50,7 @@ def test_arrays(classifier):
     y = np.arange(20) % 2
     expected = classifier.fit(X, y).predict_proba(X)
     assert expected.shape == (20, 2)
-    assert np.array_equal(classifier.predict_proba(pd.DataFrame(X)), expected)
+    assert np.allclose(classifier.predict_proba(pd.DataFrame(X)), expected)
 
 
 def test_names_belong_to_columns_of_the_answer(classifier):
