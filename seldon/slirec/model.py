@@ -306,8 +306,10 @@ def _times(
         raise InvalidParameter(
             f"{len(timestamps)} timestamps do not go with {len(items)} items; give one for each"
         )
-    moment = max(timestamps, default=0.0) if now is None else now
-    for value in (*timestamps, moment):
-        if not math.isfinite(value) or abs(value) > 2**53:
+    given = [*timestamps, *([] if now is None else [now])]
+    for value in given:
+        number = isinstance(value, (int, float, np.integer, np.floating))
+        if not number or not math.isfinite(value) or abs(value) > 2**53:
             raise InvalidParameter(f"timestamp {value!r} is not a number of seconds")
+    moment = max(given, default=0.0) if now is None else now
     return np.array([*timestamps, moment], np.float64).astype(np.int64)

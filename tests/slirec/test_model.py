@@ -180,6 +180,8 @@ def test_times_may_go_backwards_or_lie_in_the_future(recommender):
         ([1, 2, float("nan")], "timestamp nan"),
         ([1, 2, float("inf")], "timestamp inf"),
         ([1, 2, 1e300], "timestamp 1e[+]300"),
+        ([1, 2, None], "timestamp None"),
+        ([1, "2", 3], "timestamp '2'"),
     ],
 )
 def test_unusable_times_are_named(recommender, times, says):
