@@ -62,7 +62,7 @@ def ask_the_service() -> None:
         recent = f"{number['moka-pot']}%2C{number['espresso-beans']}"
         address = f"http://127.0.0.1:{port}/recommend?client=shop&user_id=1"
         address += f"&recent_interactions={recent}&exclusion_items={recent}&limit=5"
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             body = answer.read().decode()
         print(f"\n$ curl '{address}'\n{body}\n")
         for entry in json.loads(body)["recommended"]:
