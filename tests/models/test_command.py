@@ -156,7 +156,7 @@ def test_one_flow_from_upload_to_recommend_over_http(tmp_path, run, monkeypatch)
             assert caught.value.code == 404
     text = log.read_text()
     assert ADMIN not in text and RECOMMEND not in text
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:  # the trainer ends after the service
         with only_trainer(tmp_path / "models") as mine:
             if mine:

