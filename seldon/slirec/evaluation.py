@@ -116,20 +116,12 @@ def judged(
         raise InvalidParameter(f"there are no groups to evaluate {name!r} on")
     labels = np.zeros(scores.shape, np.int64)
     labels[:, 0] = 1
-    shown = scores if probabilities else np.clip(scores, 0, 1)
-    values = {
-        **metrics.candidate_metrics(labels, shown, KS),
-        **{
-            name: round(value, 4)
-            for name, value in metrics.candidate_metrics(labels, scores, KS, None).items()
-            if name != "logloss"
-        },
-    }
+    values = metrics.candidate_metrics(labels, scores, KS)
+    if not probabilities:
+        del values["logloss"]
     rng = np.random.default_rng(seed)
     intervals = _of_groups(labels, scores, rng, resamples)
     intervals |= _pooled(labels, scores, rng, resamples, probabilities)
-    if not probabilities:
-        del values["logloss"]
     return Evaluation(name, values, {key: intervals[key] for key in values}, len(scores))
 
 
