@@ -379,6 +379,8 @@ def test_a_question_with_a_mistake(browser, completed):
     ):
         page = browser.get(f"/models/{model}/recommend?{query}", status=400)
         assert said in shown(page)
+    for events in ("%00", "%22A", "%22%22%22,", "%0D,%0B%1C", "%FF%FE", "A" * 60_000):
+        browser.get(f"/models/{model}/recommend?events={events}&userId={events}")
 
 
 def test_comparing_two_models(browser, client, completed):
@@ -476,6 +478,8 @@ def test_a_training_form_with_mistakes_comes_back_filled_in(browser, client):
     assert "decayPeriodInDays must be between 1" in shown(answer.text)
     assert 'value="../t7"' in answer.text and HOSTILE not in answer.text
     assert 'name="enableBackfilling" value="true">' in answer.text
+    answer = browser.post("/models/train", decayPeriodInDays="9" * 5000)
+    assert answer.status_code == 400 and "to type 'Int32'" in shown(answer.text)
     answer = browser.post("/models/train", blobContainerName="nope", usageRelativePath="../t7")
     assert answer.status_code == 400 and "There is no such container" in shown(answer.text)
     assert client("GET", "/api/models").json == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +16,14 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from seldon.errors import InvalidModel, ModelNotFound, SeldonError
 from seldon.models_api.page import facts
+from seldon.models_api.page.form import DEFAULTS, by_field, given_in
 from seldon.models_api.page.question import Answer, Question, ask, question_of, side_by_side
 from seldon.models_api.requests import InvalidRequest, model_id, training_request
 from seldon.models_api.schemas import (
     Model,
     ModelStatus,
     ModelSummary,
-    TrainingParameters,
     to_json,
-    wire_name,
 )
 from seldon.models_api.service import ModelsService
 from seldon.sar.model import SARRecommender
@@ -34,34 +33,6 @@ log = logging.getLogger(__name__)
 SHOWN = 500
 """Models of the list; the newest."""
 _LIVE = (ModelStatus.Created, ModelStatus.InProgress)
-_SWITCHES = (
-    "enableColdItemPlacement",
-    "enableColdToColdRecommendations",
-    "enableUserAffinity",
-    "enableUserToItemRecommendations",
-    "allowSeedItemsInRecommendations",
-    "enableBackfilling",
-)
-_NUMBERS = ("supportThreshold", "decayPeriodInDays")
-_TEXTS = (
-    "description",
-    "blobContainerName",
-    "usageRelativePath",
-    "catalogFileRelativePath",
-    "evaluationUsageRelativePath",
-    "cooccurrenceUnit",
-    "similarityFunction",
-    *_NUMBERS,
-)
-_PLAIN = {
-    "default Azure storage account": "There is no such container; uploading a file to it makes it.",
-    "any blobs": "There is no such file, and no folder of this name with files in it.",
-}
-_DEFAULTS: Mapping[str, Any] = {
-    wire_name(field.name): to_json(field.default)
-    for field in fields(TrainingParameters)
-    if field.default is not MISSING and field.default is not None
-}
 
 
 @dataclass(frozen=True)
@@ -107,13 +78,13 @@ class Pages:
     def train(self) -> str | tuple[str, int] | AnyResponse:
         """The form that starts a training."""
         problems: dict[str, list[str]] = {}
-        given: Mapping[str, Any] = {**_DEFAULTS, **self._parameters_again()}
+        given: Mapping[str, Any] = {**DEFAULTS, **self._parameters_again()}
         if request.method == "POST":
-            given = _training_form(request.form)
+            given = given_in(request.form)
             try:
                 model = self._service.create(training_request(orjson.dumps(given)))
             except InvalidRequest as error:
-                problems = _by_field(error)
+                problems = by_field(error)
             else:
                 return redirect(_to("model", model.id), 303)
         page = render_template("models_page/train.html", given=given, problems=problems)
@@ -240,34 +211,6 @@ def _evaluations(*models: Model) -> list[tuple[str, Any]]:
     """(A or B, metrics) of the evaluated ones."""
     measured = zip("AB", map(facts.metrics, models), strict=True)
     return [(name, metrics) for name, metrics in measured if metrics]
-
-
-def _training_form(form: Mapping[str, str]) -> dict[str, Any]:
-    """The form of a training as the JSON that the API takes; blank fields are left out."""
-    given: dict[str, Any] = {name: form[name].strip() for name in _TEXTS if form.get(name)}
-    for name in _NUMBERS:
-        text = given.get(name, "")
-        if text.isascii() and text.isdigit():
-            given[name] = int(text)
-    return {**given, **{name: name in form for name in _SWITCHES}}
-
-
-def _by_field(error: InvalidRequest) -> dict[str, list[str]]:
-    """``modelParameters.SupportThreshold`` becomes ``supportThreshold``."""
-    problems = {}
-    for key, messages in error.model_state.items():
-        name = key.removeprefix("modelParameters.")
-        name = name[0].lower() + name[1:]
-        problems[name] = [_plain(message) for message in messages]
-    return problems
-
-
-def _plain(message: str) -> str:
-    """Messages of the reference that speak of a cloud's storage, in words of this service."""
-    for ending, plain in _PLAIN.items():
-        if message.endswith(ending):
-            return plain
-    return message
 
 
 def _to(page: str, model_id: object) -> str:
