@@ -301,7 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument(
         "--order",
         choices=("file", "time"),
-        default="time",
+        default="file",
         help="what comes before what inside a user (%(default)s)",
     )
     step.add_argument("--valid-negatives", type=int, default=4, metavar="N", help="(%(default)s)")
