@@ -331,4 +331,7 @@ def _serve(trainer: Trainer) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SeldonError as failed:
+        sys.exit(f"trainer: {failed}")

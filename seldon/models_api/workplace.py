@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seldon.errors import InvalidSetting
 from seldon.models_api.inputs import LocalInputs, RemoteInputs, open_inputs
 from seldon.models_api.registry import ModelRegistry
 from seldon.models_api.store import ModelStore
@@ -38,7 +39,12 @@ def open_workplace(settings: Mapping[str, Any]) -> Workplace:
     InvalidSetting, RegistryUnavailable
         The registry cannot be used; see `ModelRegistry`.
     """
-    store = ModelStore(settings["MODELS_ROOT"])
+    try:
+        store = ModelStore(settings["MODELS_ROOT"])
+    except OSError as error:
+        raise InvalidSetting(
+            f"MODELS_ROOT={settings['MODELS_ROOT']!r} cannot be written: {error}"
+        ) from error
     url = settings["MODELS_DATABASE"] or f"sqlite:///{store.root / 'registry.sqlite'}"
     return Workplace(
         ModelRegistry(url),

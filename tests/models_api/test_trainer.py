@@ -498,3 +498,18 @@ def test_statistics_are_stored_as_the_wire_shows_them(place, train):
     train()
     model = place.registry.get(model_id)
     assert to_json(model)["statistics"] == model.statistics
+
+
+def test_row_45_a_registry_that_cannot_be_used_ends_the_command_with_a_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "seldon.models_api.trainer", "--until-idle"],
+        cwd=ROOT,
+        env={**os.environ, "SELDON_MODELS_ROOT": str(tmp_path / "file" / "models")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("trainer: MODELS_ROOT=") and "cannot be written" in line
