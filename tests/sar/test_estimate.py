@@ -52,10 +52,10 @@ def test_a_small_one_is_exact():
 
 def test_row_44_refused_in_seconds_with_the_number_that_would_do():
     events = shop(20_000, 20_000, 1_500_000)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(TooLarge) as refused:
         train(events, parameters=TrainingParameters(support_threshold=1), memory=600 << 20)
-    assert time.perf_counter() - started < 60
+    assert time.process_time() - started < 60
     message = str(refused.value)
     assert "600" in message or "0.6 GiB" in message
     assert "neighbours of each item" in message and "support threshold to" in message
