@@ -132,6 +132,7 @@ def test_a_person_trains_tries_and_compares(service, tmp_path):
         reader = Reader(driver, service)
         reader.open("/models")
         assert "/models/login" in driver.current_url
+        assert not reader.all("[name=username]")[0].is_displayed()
         reader.type("[name=key]", "key-of-the-owner")
         reader.follow(".login button")
         assert driver.current_url == f"{service}/models"
