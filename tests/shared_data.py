@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(
-    os.environ.get("SELDON_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")
+    os.environ.get("PUBLIC_DATA_FOLDER", Path(__file__).parents[2] / "shared" / "data")
 ).resolve()
 
 
@@ -14,5 +14,5 @@ def shared_file(name: str) -> Path:
     """The path of ``folder/file``, or a skip that says what is missing."""
     path = FOLDER / name
     if not path.exists():
-        pytest.skip(f"{path} is absent; name the data folder in SELDON_SHARED_DATA")
+        pytest.skip(f"{path} is absent; name the data folder in PUBLIC_DATA_FOLDER")
     return path
