@@ -48,6 +48,8 @@ def create_web_app(name: str, settings: Mapping[str, Any], request_log: RequestL
     app.config["MAX_CONTENT_LENGTH"] = app.config.get("MAX_BODY_BYTES")
     app.extensions["readiness"] = readiness = Readiness()
 
+    logs_requests = app.config.get("LOG_LEVEL", "INFO") in ("DEBUG", "INFO")
+
     app.register_error_handler(SeldonError, _seldon_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -61,7 +63,7 @@ def create_web_app(name: str, settings: Mapping[str, Any], request_log: RequestL
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         if request.path not in UNLOGGED:
-            _record(response, request_log)
+            _record(response, request_log if logs_requests else None)
         return response
 
     @app.get("/healthz")
@@ -99,10 +101,12 @@ def request_id(offered: str) -> str:
 _STARTED = time.time()
 
 
-def _record(response: Response, request_log: RequestLog) -> None:
+def _record(response: Response, request_log: RequestLog | None) -> None:
     seconds = time.perf_counter() - g.started
     route = request.url_rule.rule if request.url_rule else OTHER
     count_request(route, OTHER, response.status_code, seconds)
+    if request_log is None:
+        return
     request_log.write(
         {
             "time": time.time(),
