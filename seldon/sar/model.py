@@ -250,20 +250,31 @@ class SARRecommender(Recommender):
         """
         if count < 1:
             raise InvalidParameter(f"count={count!r}: expected at least 1")
-        scores = self.score(used.item, weights)
         seeds = used.item[used.item >= 0]
         if self.parameters.allow_seed_items_in_recommendations:
             seeds = seeds[:0]
-        scores[seeds] = 0
-        rows = np.flatnonzero(scores > 0)
+        rows, scores = self._found(used.item, weights, seeds)
         if allowed is not None:
-            rows = rows[allowed[rows]]
-        rows, best = top_n(rows, scores[rows], count)
+            kept = allowed[rows]
+            rows, scores = rows[kept], scores[kept]
+        rows, best = top_n(rows, scores, count)
         if len(rows) < count and self.parameters.enable_backfilling:
             filled = self._backfill(np.concatenate([rows, seeds]), count - len(rows), allowed)
             rows = np.concatenate([rows, filled])
             best = np.concatenate([best, np.zeros(len(filled))])
         return rows, np.asarray(best, np.float64)
+
+    def _found(self, rows: Rows, weights: Floats, seeds: Rows) -> tuple[Rows, Floats]:
+        """Items other than `seeds` with a score above zero, and their scores."""
+        if len(rows) == 1 and rows[0] >= 0:  # its row of the matrix is the answer
+            columns, values = self.similarity.row(int(rows[0]))
+            scores = values * weights[0]
+            kept = (scores > 0) & ~np.isin(columns, seeds)
+            return columns[kept].astype(np.int64), scores[kept]
+        every = self.score(rows, weights)
+        every[seeds] = 0
+        found = np.flatnonzero(every > 0)
+        return found, every[found]
 
     def _backfill(self, taken: Rows, count: int, allowed: npt.NDArray[np.bool_] | None) -> Rows:
         """The most popular items that are allowed and not taken."""
