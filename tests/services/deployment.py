@@ -49,7 +49,8 @@ def serving(
         under=under,
         env={"PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp"), **settings},
     ) as (process, port):
-        service = Service(port, process, log)
+        expected = int(options[options.index("-w") + 1]) if "-w" in options else 2
+        service = Service(port, process, log, expected)
         if wait:
             service.wait()
         yield service
@@ -60,6 +61,7 @@ class Service:
     port: int
     process: object
     log: Path
+    expected: int = 2  # workers
 
     def get(self, path: str, **headers: str) -> Answer:
         return get(self.port, path, **headers)
@@ -71,7 +73,8 @@ class Service:
         def all_have() -> bool:
             given_id = self.get("/healthz").headers["X-Request-Id"]
             answered.add(int(given_id.partition("-")[0], 16))
-            return answered >= set(self.workers())
+            workers = set(self.workers())
+            return len(workers) >= self.expected and answered >= workers
 
         eventually(all_have, 90)
 
