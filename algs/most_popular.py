@@ -6,6 +6,7 @@ from seldon.errors import InvalidSetting
 from seldon.item_cosine import integer_vocabulary
 from seldon.reading import read_interactions
 
+QUICK = True  # no input makes it slow, so it needs no time limit and no thread for one
 items = order = users = None
 
 

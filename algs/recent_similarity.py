@@ -7,6 +7,7 @@ from seldon.item_cosine import item_cosine
 from seldon.reading import read_interactions
 from seldon.scores import top_n
 
+QUICK = True  # no input makes it slow, so it needs no time limit and no thread for one
 neighbours = None
 
 

@@ -45,6 +45,8 @@ class Algorithm:
     contributions : callable
         ``contributions(user_id, item, recent, client)``: what each past interaction adds to an
         item's score; empty where it cannot tell.
+    quick : bool
+        Its time is bounded by what it is; it is called without a time limit.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Algorithm:
     catalogue: Callable[[], CandidateList]
     version: Callable[[], str]
     contributions: Callable[..., list[tuple[int, float]]] = lambda *_: []
+    quick: bool = False
 
 
 def load_algorithm(
@@ -90,7 +93,8 @@ def from_module(module: ModuleType, name: str, version: str) -> Algorithm:
     """The algorithm in an imported module.
 
     The module may define ``catalogue()``, an array of ids, and ``version()``, a text, which may
-    answer differently from call to call, and ``contributions(user_id, item, recent, client)``.
+    answer differently from call to call, ``contributions(user_id, item, recent, client)``, and
+    ``QUICK = True``.
     """
     function = getattr(module, FUNCTION, None)
     if not callable(function):
@@ -105,6 +109,7 @@ def from_module(module: ModuleType, name: str, version: str) -> Algorithm:
         _Catalogue(getattr(module, "catalogue", lambda: NO_IDS)),
         getattr(module, "version", lambda: version),
         getattr(module, "contributions", lambda *_: []),
+        getattr(module, "QUICK", False) is True,
     )
 
 

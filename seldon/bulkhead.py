@@ -90,6 +90,20 @@ class Bulkhead:
                 slot.done.release()
 
 
+class InPlace:
+    """For an algorithm whose time is bounded by what it is: called in the request's own thread.
+
+    It saves the way to another thread and back, a tenth of a request, and has no time limit.
+    """
+
+    def call(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        """``function(*arguments)``; `seconds` is not looked at."""
+        try:
+            return function(*arguments)
+        except SystemExit as error:  # it must not end the worker
+            raise RuntimeError(f"called sys.exit({error.code!r})") from error
+
+
 class _Slot(threading.Thread):
     def __init__(self, finish: Callable[[_Slot], None]) -> None:
         super().__init__(name="algorithm", daemon=True)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from seldon.bulkhead import Bulkhead, NoSlot, TookTooLong
+from seldon.bulkhead import Bulkhead, InPlace, NoSlot, TookTooLong
 
 SOON = 10  # seconds; long enough for any machine
 
@@ -122,3 +122,10 @@ def test_a_child_starts_with_slots_of_its_own():
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_quick_algorithm_is_called_in_place_and_cannot_end_the_worker():
+    """Row 28 for algorithms that say QUICK."""
+    assert InPlace().call(threading.get_ident, seconds=1) == threading.get_ident()
+    with pytest.raises(RuntimeError, match=r"sys\.exit\(3\)"):
+        InPlace().call(sys.exit, 3, seconds=1)

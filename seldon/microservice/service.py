@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from seldon.algorithms import Algorithm
 from seldon.answers import Answer, UnusableAnswer, clean
-from seldon.bulkhead import Bulkhead, NoSlot, TookTooLong
+from seldon.bulkhead import Bulkhead, InPlace, NoSlot, TookTooLong
 from seldon.candidate_store import CandidateStore
 from seldon.candidates import CandidateList, Candidates
 from seldon.errors import CandidatesUnavailable, SeldonError
@@ -68,10 +68,13 @@ class RecommendService:
         self.store = store
         self.clients = frozenset(chains)
         slots = int(str(settings["ALGORITHM_SLOTS"]))
-        bulkheads: dict[int, Bulkhead] = {}
+        bulkheads: dict[int, Bulkhead | InPlace] = {}
 
-        def guarded(members: Sequence[Algorithm]) -> list[tuple[Algorithm, Bulkhead]]:
-            return [(each, bulkheads.setdefault(id(each), Bulkhead(slots))) for each in members]
+        def guarded(members: Sequence[Algorithm]) -> list[tuple[Algorithm, Bulkhead | InPlace]]:
+            for each in members:
+                if id(each) not in bulkheads:
+                    bulkheads[id(each)] = InPlace() if each.quick else Bulkhead(slots)
+            return [(each, bulkheads[id(each)]) for each in members]
 
         self._chain = guarded(chain)
         self._chains = {client: guarded(members) for client, members in chains.items()}

@@ -74,6 +74,7 @@ class EventWorker(Worker):  # type: ignore[misc]
         self._most_waiting: int = config.get("MAX_WAITING", 64)
         self._drain_seconds: float = config.get("DRAIN_SECONDS", 0)
         self._settings = _Fixed(self.cfg)
+        self._logs_access: bool = self.log.access_log_enabled
         self._connections: set[Connection] = set()
         self._poll = selectors.DefaultSelector()
         self._poll.register(self.PIPE[0], READ)
@@ -249,7 +250,8 @@ class EventWorker(Worker):  # type: ignore[misc]
             self.log.exception("Error handling request %s", request.uri)
             response.force_close()  # so that the client sees that the answer is cut off
         finally:
-            self.log.access(response, request, environ, datetime.now() - started)
+            if self._logs_access:
+                self.log.access(response, request, environ, datetime.now() - started)
             if hasattr(body, "close"):
                 body.close()
             self._settings.post_request(self, request, environ, response)
