@@ -14,6 +14,7 @@ from seldon.algorithms import Algorithm, load_algorithm
 from seldon.candidate_store import CandidateStore
 from seldon.memcache.libmemcached import SafePool
 from seldon.memcache.servers import connect
+from seldon.memory import give_back_memory
 from seldon.microservice.endpoint import RecommendEndpoint
 from seldon.microservice.explain import create_explain_blueprint
 from seldon.microservice.service import RecommendService
@@ -84,7 +85,9 @@ class Algorithms:
             return [loaded[name] for name in names]
 
         chains = {client: chain(names) for client, names in settings["RECOMMENDER_ALGS"].items()}
-        return cls(chain(settings["RECOMMENDER_ALG"]), chains)
+        loaded_chain = chain(settings["RECOMMENDER_ALG"])
+        give_back_memory()  # what learning at start has freed
+        return cls(loaded_chain, chains)
 
     def versions(self) -> dict[str, str]:
         """Version by name, of every algorithm there is."""
