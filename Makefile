@@ -28,7 +28,7 @@ check: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not service and not slow"
+	$(BIN)/python -m pytest -q -n auto -m "not service and not slow"
 
 format: .venv/test
 	$(BIN)/ruff format .
