@@ -109,7 +109,6 @@ def _record(response: Response, request_log: RequestLog | None) -> None:
         return
     request_log.write(
         {
-            "time": time.time(),
             "event": "request",
             "request_id": g.request_id,
             "method": request.method,

@@ -148,7 +148,6 @@ class RecommendEndpoint:
         if not self._logs_requests:
             return
         line = {
-            "time": time.time(),
             "event": "recommend",
             "request_id": given_id,
             "client": client,

@@ -134,7 +134,6 @@ class Servicer(seldon_pb2_grpc.SeldonServicer):
         metrics.count_request(METHOD, metrics.OTHER, number, seconds)
         self._request_log.write(
             {
-                "time": time.time(),
                 "event": "request",
                 "request_id": puid,
                 "method": "gRPC",

@@ -38,25 +38,25 @@ class RequestLog:
     def __init__(self, descriptor: int = 1, most: int = MAX_TEXT) -> None:
         self._descriptor = descriptor
         self._most = most
-        self._lines: deque[dict[str, Any]] = deque()
+        self._lines: deque[bytes] = deque()
         self._pid = -1
         self._writing = threading.Lock()
 
     def write(self, line: dict[str, Any]) -> None:
-        """Log `line`; its texts are cut and escaped by JSON."""
+        """Log `line` with the time of this call; its texts are cut and escaped by JSON."""
         if self._pid != os.getpid():
             self._start()
         if len(self._lines) >= WAITING_LINES:
             LOST_LINES.inc()
             return
-        self._lines.append(line)
+        self._lines.append(_as_json({"time": datetime.now(UTC), **line}, self._most))
 
     def flush(self) -> None:
         """Write what waits."""
         with self._writing:
             lines = []
             while self._lines:
-                lines.append(_as_json(self._lines.popleft(), self._most))
+                lines.append(self._lines.popleft())
             data = memoryview(b"".join(lines))
             while data:
                 try:
@@ -86,14 +86,13 @@ class RequestLog:
 
 
 def _as_json(line: dict[str, Any], most: int) -> bytes:
-    cut = {k: v[:most] if isinstance(v, str) and k != "query" else v for k, v in line.items()}
-    moment = cut.get("time")
-    if isinstance(moment, float):  # made readable here, not while a request waits
-        cut["time"] = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    for name, value in line.items():
+        if isinstance(value, str) and len(value) > most and name != "query":
+            line[name] = value[:most]
     try:
-        return orjson.dumps(cut, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # a lone surrogate in a caller's text
-        safe = {k: ascii(v) if isinstance(v, str) else v for k, v in cut.items()}
+        safe = {k: ascii(v) if isinstance(v, str) else v for k, v in line.items()}
         return orjson.dumps(safe, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -116,7 +115,6 @@ class _JsonLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "event": record.getMessage(),
             "logger": record.name,
