@@ -7,8 +7,9 @@ The same events for all, in a process of its own each, interleaved; similarity o
 the best 100 of each kept (SARSingleNode keeps all, in a dense matrix). Time is that of fitting,
 from arrays in memory, on the clock and in CPU of all cores; ratios are of CPU, which other
 programs of the machine disturb least. Memory is the peak of the process above what it had
-before fitting. Ours is run twice in its process: the first run compiles, into an empty cache,
-the second does not.
+before fitting, imports included; size 1K shows what of it is there whatever the size. Ours
+compiles once, into an empty cache, in a process that is reported apart; in the others each
+fits twice, and the second time is the one shown.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 SIZES = {
+    "1K": (60, 37, 1_000),
     "1M": (6_000, 3_700, 1_000_000),
     "5M": (34_000, 10_000, 5_000_000),
     "20M": (138_000, 27_000, 20_000_000),
@@ -34,6 +37,8 @@ SIZES = {
     "400K items": (100_000, 400_000, 1_000_000),
 }
 NEIGHBOURS = 100
+ALL = "ALL_NEIGHBOURS"
+"""Set in the environment of our process: keep every neighbour."""
 LIMIT = 16 << 30
 """Address space of a peer: what needs more ends, as it would on a machine of that size."""
 
@@ -74,11 +79,11 @@ class Stopwatch:
 
 
 def fit_ours(users: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> list[float]:
-    """Clock and CPU of the second run, and the clock of the first with import and compiling."""
+    """Clock and CPU of the second run, and the clock of the first with imports."""
     first = Stopwatch()
     from seldon.interactions import Interactions, Vocabulary
-    from seldon.sar.counting import ByPopularity, baskets
-    from seldon.sar.neighbours import nearest_neighbours
+    from seldon.sar.counting import ByPopularity, baskets, count_pairs
+    from seldon.sar.neighbours import item_similarity, nearest_neighbours
 
     events = Interactions(
         Vocabulary.of_sorted(np.arange(shape[0])),
@@ -88,11 +93,19 @@ def fit_ours(users: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> li
         np.zeros(len(users)),
         np.ones(len(users), np.float32),
     )
-    nearest_neighbours(ByPopularity(baskets(events, "User")), "Jaccard", 1, NEIGHBOURS)
-    with_compiling = first.read()[0]
+
+    def fit() -> None:
+        prepared = ByPopularity(baskets(events, "User"))
+        if os.environ.get(ALL):
+            item_similarity(count_pairs(prepared), "Jaccard", 1)
+        else:
+            nearest_neighbours(prepared, "Jaccard", 1, NEIGHBOURS)
+
+    fit()
+    with_imports = first.read()[0]
     second = Stopwatch()
-    nearest_neighbours(ByPopularity(baskets(events, "User")), "Jaccard", 1, NEIGHBOURS)
-    return [*second.read(), with_compiling]
+    fit()
+    return [*second.read(), with_imports]
 
 
 def fit_implicit(users: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> list[float]:
@@ -127,25 +140,23 @@ def one_run(name: str, folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "memory": memory.above}))
 
 
-def measured(name: str, python: str, folder: Path) -> dict[str, object] | None:
+def measured(name: str, python: str, folder: Path) -> dict[str, Any] | None:
     """One run in a process of its own; None when it died."""
     root = Path(__file__).resolve().parents[1]
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {
+    done = subprocess.run(
+        [python, __file__, "--fit", name, str(folder)],
+        env={
             **os.environ,
-            "NUMBA_CACHE_DIR": cache,
+            "NUMBA_CACHE_DIR": str(folder / "compiled"),
             "OPENBLAS_NUM_THREADS": "1",
             "PYTHONPATH": str(root),
-        }
-        done = subprocess.run(
-            [python, __file__, "--fit", name, str(folder)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            cwd=root,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
-        )
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+        cwd=root,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
+    )
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
@@ -163,37 +174,50 @@ def compare(size: str, pythons: dict[str, str], rounds: int) -> None:
         np.save(folder / "items.npy", items)
         np.save(folder / "shape.npy", [n_users, n_items])
         del users, items
-        runs: dict[str, list[dict[str, object]]] = {name: [] for name in pythons}
+        compiling = measured("ours", pythons["ours"], folder)
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in pythons}
         for _ in range(rounds):
             for name, python in pythons.items():
                 run = measured(name, python, folder)
                 if run is not None:
                     runs[name].append(run)
-    seconds = {
-        name: np.median([run["seconds"][:2] for run in found], axis=0)
-        for name, found in runs.items()
-        if found
-    }
-    for name, found in runs.items():
-        if not found:
+    if compiling is not None:
+        print(
+            f"  the first run ever, imports and compilation included: "
+            f"{compiling['seconds'][2]:.2f} s, {compiling['memory'] / 2**30:.2f} GiB"
+        )
+    show(runs)
+
+
+def show(runs: dict[str, list[dict[str, Any]]]) -> None:
+    """Medians of each, and how many times ours they are."""
+    found = {name: figures(ran) for name, ran in runs.items() if ran}
+    for name in runs:
+        if name not in found:
             print(f"  {name:14} did not finish within {LIMIT >> 30} GiB")
             continue
-        memory = max(run["memory"] for run in found) / 2**30
-        clock, cpu = seconds[name]
-        line = (
-            f"  {name:14} {clock:8.2f} s, {cpu:8.2f} s of CPU, {memory:6.2f} GiB"
-            f"   {cpu / seconds['ours'][1]:6.2f} x ours"
+        clock, cpu, memory = found[name]
+        ratios = found[name] / found["ours"]
+        print(
+            f"  {name:14} {clock:8.2f} s, {cpu:8.2f} s of CPU, {memory / 2**30:6.2f} GiB   times "
+            f"ours: {ratios[0]:.2f} clock, {ratios[1]:.2f} CPU, {ratios[2]:.2f} memory",
+            flush=True,
         )
-        if name == "ours":
-            first = float(np.median([run["seconds"][2] for run in found]))
-            line += f"   first run with import and compilation {first:.2f} s"
-        print(line, flush=True)
+
+
+def figures(ran: list[dict[str, Any]]) -> np.ndarray:
+    """Seconds on the clock and of CPU, medians; bytes, the most."""
+    seconds = np.median([run["seconds"][:2] for run in ran], axis=0)
+    return np.array([*seconds, max(run["memory"] for run in ran)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1M", "5M"])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--all-neighbours", action="store_true", help="ours keeps them all, not the best 100"
+    )
     parser.add_argument("--implicit-python", help="of an environment that has implicit")
     parser.add_argument("--recommenders-python", help="of one that has recommenders and numpy<2")
     parser.add_argument("--fit", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
@@ -201,6 +225,8 @@ def main() -> None:
     if options.fit:
         one_run(options.fit[0], Path(options.fit[1]))
         return
+    if options.all_neighbours:
+        os.environ[ALL] = "1"
     pythons = {"ours": sys.executable}
     if options.implicit_python:
         pythons["implicit"] = options.implicit_python

@@ -24,7 +24,7 @@ Told = Callable[[float], None]
 """Told the share of the work that is done, 0 to 1."""
 T = TypeVar("T")
 
-PAIRS_PER_BLOCK = 500_000
+PAIRS_PER_BLOCK = 100_000
 
 
 @dataclass(frozen=True)
