@@ -88,7 +88,8 @@ def read_catalog(
     started = clock.perf_counter()
     file = Path(path)
     if not file.is_file():
-        raise InvalidData(f"{file}: there is no such file")
+        what = "a folder; a catalog is one file" if file.is_dir() else "there is no such file"
+        raise InvalidData(f"{file}: {what}")
     name = file.as_posix() if relative_to is None else os.path.relpath(file, relative_to)
     faults = FaultLog(error_limit)
     rows: dict[str, dict[str, str]] = {}

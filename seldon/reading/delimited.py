@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from seldon.interactions import EVENT_WEIGHTS
 from seldon.reading.interning import LONGEST, PAD
-from seldon.reading.layout import ACCEPTED, BLANK, FAULTS, STATUS, WARNINGS, Layout
+from seldon.reading.layout import ACCEPTED, BLANK, STATUS, Layout
 from seldon.reading.numbers import (
     MILLISECONDS_FROM,
     parse_epoch,
@@ -69,7 +69,8 @@ class Block:
         plain = filled & ~self._unusual_lines()
         fields = self._read_plain(np.flatnonzero(plain))
         self._read_others(np.flatnonzero(filled & ~plain | fields).tolist())
-        self._settle()
+        columns = (self.user, self.item, self.time, self.weight)
+        self.reader.settle(self.status, columns, self._sample)
         return skip_header
 
     def _unusual_lines(self) -> npt.NDArray[np.bool_]:
@@ -231,36 +232,13 @@ class Block:
             self.time[line] = reader.now if seconds is None else seconds
         self.status[line] = next((int(s) for s in statuses if s != ACCEPTED), ACCEPTED)
 
-    def _settle(self) -> None:
-        """Count what was read, stop at the error that is one too many, hand over the rest."""
-        reader, faults = self.reader, self.reader.faults
-        status = self.status
-        errors = np.flatnonzero((status > ACCEPTED) & ~np.isin(status, _WARNING_CODES))
-        if faults.left is not None and len(errors) > faults.left:
-            status = status.copy()
-            status[errors[faults.left] + 1 :] = BLANK
-        reader.total += int(np.count_nonzero(status))
-        kinds, first = np.unique(status[status > ACCEPTED], return_index=True)
-        for code in kinds[np.argsort(first)].tolist():
-            self._count(FAULTS[code], np.flatnonzero(status == code))
-        accepted = status == ACCEPTED
-        columns = (self.user, self.item, self.time, self.weight)
-        reader.accept(*(values[accepted] for values in columns))
-
-    def _count(self, fault: str, lines: Positions) -> None:
-        faults, warning = self.reader.faults, fault in WARNINGS
-        for line in lines[: faults.samples_wanted(fault, warning=warning)].tolist():
-            text = self.text[self.starts[line] : self.starts[line] + 4 * EXCERPT]
-            shown = decoded_line(text.partition(b"\n")[0])
-            faults.add(fault, Sample(self.name, self.number + line, shown), warning=warning)
-            lines = lines[1:]
-        if len(lines):
-            faults.count(fault, len(lines), warning=warning)
+    def _sample(self, line: int) -> Sample:
+        text = self.text[self.starts[line] : self.starts[line] + 4 * EXCERPT]
+        return Sample(self.name, self.number + line, decoded_line(text.partition(b"\n")[0]))
 
 
 _BLANKS = np.zeros(256, np.bool_)
 _BLANKS[[9, 11, 12, 13, 32, 28, 29, 30, 31]] = True
-_WARNING_CODES = [STATUS[name] for name in WARNINGS]
 
 
 class _MoreNeeded(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ from seldon.reading.delimited import Block
 from seldon.reading.interning import Interner
 from seldon.reading.layout import (
     ACCEPTED,
+    BLANK,
     FAULTS,
     ITEM_ID_LIMIT,
     STATUS,
     USER_ID_LIMIT,
+    WARNINGS,
     Layout,
 )
 from seldon.reading.numbers import parse_number
-from seldon.reading.report import FaultLog
+from seldon.reading.report import FaultLog, Sample
 from seldon.reading.text import Progress, text_blocks
 
+_WARNING_CODES = [STATUS[name] for name in WARNINGS]
 _PLAIN_USER = re.compile(rb"[A-Za-z0-9_-]*")
 
 
@@ -86,6 +90,39 @@ class EventReader:
         users, user = _sorted_vocabulary(self.users, user)
         items, item = _sorted_vocabulary(self.items, item)
         return Interactions(users, items, user, item, time, weight)
+
+    def settle(
+        self,
+        status: npt.NDArray[Any],
+        columns: tuple[npt.NDArray[Any], ...],
+        sample: Callable[[int], Sample],
+    ) -> None:
+        """Count the records of a block, and accept those without a fault.
+
+        The error that is one more than the limit ends it: what follows is left out.
+
+        Parameters
+        ----------
+        status : ndarray of int, shape (n,)
+            A position in `FAULTS`, or `ACCEPTED`, or `BLANK` where there is no record.
+        columns : tuple of ndarray, shape (n,)
+            User and item numbers, seconds, weights.
+        sample : callable
+            Tells where a row of the block stands.
+        """
+        faults = self.faults
+        errors = np.flatnonzero((status > ACCEPTED) & ~np.isin(status, _WARNING_CODES))
+        if faults.left is not None and len(errors) > faults.left:
+            status = status.copy()
+            status[errors[faults.left] + 1 :] = BLANK
+        self.total += int(np.count_nonzero(status))
+        kinds, first = np.unique(status[status > ACCEPTED], return_index=True)
+        for code in kinds[np.argsort(first)].tolist():
+            rows = np.flatnonzero(status == code).tolist()
+            warning = FAULTS[code] in WARNINGS
+            faults.add_rows(FAULTS[code], rows, sample, warning=warning)
+        accepted = status == ACCEPTED
+        self.accept(*(values[accepted] for values in columns))
 
     def accept(self, *columns: npt.NDArray[Any]) -> None:
         """Take accepted events: user and item numbers, seconds, weights."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from seldon.errors import InvalidData
+from seldon.errors import InvalidData, InvalidParameter
 from seldon.interactions import Interactions, Vocabulary
 from seldon.reading.actions import ActionReader
 from seldon.reading.events import EventReader
@@ -57,12 +57,14 @@ def read_interactions(
         the rules of the Product Recommendations API. ``"table"``: delimited text with a header
         or with `columns` by position. ``"actions"``: Seldon's JSON lines, as the server's
         action log writes them or as the offline jobs do. ``"parquet"``. Without it the first
-        file decides: its ending, ``{`` as its first character, or a header with known names.
+        file decides: its ending, ``{`` as its first character, a header with known names, or
+        that `columns` or a `separator` are given.
     columns : mapping, optional
         Where ``"user"``, ``"item"`` and, if there are, ``"time"``, ``"type"`` and ``"weight"``
         are found: names of a header, or positions from 0 when there is none.
     separator : str, optional
-        Of a table: one character; otherwise a comma, or a tab where the first line has one.
+        Of a table: one character; otherwise what the first line has: a tab, else a comma, else
+        a semicolon.
     known_items : Vocabulary, optional
         Events of other items are left out and reported as `UnknownItemId`, a warning.
     now : float, optional
@@ -84,13 +86,16 @@ def read_interactions(
     ------
     InvalidData
         There is no such file, it is not text, its compression is broken, or a column is
-        missing.
+        missing or there twice.
+    InvalidParameter
+        An option that the format does not have.
     """
     started = clock.perf_counter()
     files = input_files(path)
     faults = FaultLog(error_limit)
     now = clock.time() if now is None else now
-    format = format or _format(files[0], columns)
+    format = format or format_of(files[0], columns, separator)
+    _check_options(format, columns, separator)
     if format == "parquet":
         rows = EventReader(_ANY_TABLE, faults, now, known_items)
         reader: EventReader | ActionReader = rows
@@ -99,6 +104,8 @@ def read_interactions(
             read_parquet(file, report_name(file, path, relative_to), places, rows)
             if progress is not None:
                 progress(file.stat().st_size)
+            if faults.full:
+                break
     elif format == "actions":
         reader = actions = ActionReader(faults, now, known_items, progress)
         for file in files:
@@ -134,7 +141,10 @@ def input_files(path: str | os.PathLike[str]) -> list[Path]:
             raise InvalidData(f"{root}: the folder has no files")
         return files
     if not root.is_file():
-        raise InvalidData(f"{root}: there is no such file or folder")
+        what = (
+            "is neither a file nor a folder" if root.exists() else "there is no such file or folder"
+        )
+        raise InvalidData(f"{root}: {what}")
     return [root]
 
 
@@ -147,25 +157,41 @@ def report_name(
     return Path(os.path.relpath(file, relative_to)).as_posix()
 
 
-def _format(file: Path, columns: Columns | None) -> Format:
+def format_of(file: Path, columns: Columns | None = None, separator: str | None = None) -> Format:
+    """The format of events that this file tells, or that these options are of."""
     name = file.name.lower().removesuffix(".gz")
     if name.endswith((".parquet", ".pq")):
         return "parquet"
     first = _first_line(file)
     if name.endswith((".json", ".jsonl", ".ndjson")) or first.lstrip().startswith("{"):
         return "actions"
-    if columns is not None:
+    if columns is not None or separator is not None:
         return "table"
     names = {name.strip().strip('"').lower() for name in first.split(_separator(first))}
     known = [names & set(_USUAL_NAMES[column]) for column in ("user", "item")]
     return "table" if all(known) else "usage"
 
 
-def _parquet_columns(file: Path, columns: Columns | None) -> Columns:
-    if columns is not None:
-        return columns
+def _check_options(format: Format, columns: Columns | None, separator: str | None) -> None:
+    """Refuse what would have no effect; the columns must be those that events have."""
+    if separator is not None and format != "table":
+        raise InvalidParameter(f"separator={separator!r} is for tables; the format is {format!r}")
+    if separator is not None and (len(separator) != 1 or not separator.isascii()):
+        raise InvalidParameter(f"separator={separator!r} is not one ASCII character")
+    if columns is None:
+        return
+    if format not in ("table", "parquet"):
+        raise InvalidParameter(f"columns are for tables and Parquet; the format is {format!r}")
+    if set(columns) - set(_USUAL_NAMES) or not {"user", "item"} <= set(columns):
+        raise InvalidParameter(
+            f"columns={dict(columns)!r}: expected 'user' and 'item', "
+            "and perhaps 'time', 'type' and 'weight'"
+        )
+
+
+def _parquet_columns(file: Path, columns: Columns | None) -> dict[str, str]:
     names = parquet_columns(file)
-    return {column: names[at] for column, at in _named_positions(file, names, None).items()}
+    return {column: names[at] for column, at in _named_positions(file, names, columns).items()}
 
 
 def _first_line(file: Path) -> str:
@@ -177,7 +203,7 @@ def _first_line(file: Path) -> str:
 
 
 def _separator(line: str) -> str:
-    return "\t" if "\t" in line else ","
+    return next((each for each in "\t,;" if each in line), ",")
 
 
 def _table_layout(file: Path, columns: Columns | None, separator: str | None) -> Layout | None:
@@ -186,19 +212,11 @@ def _table_layout(file: Path, columns: Columns | None, separator: str | None) ->
     if not first:
         return None
     separator = separator or _separator(first)
-    if len(separator) != 1 or not separator.isascii():
-        raise InvalidData(f"separator={separator!r} is not one ASCII character")
     if columns is not None and all(isinstance(place, int) for place in columns.values()):
         positions = {name: int(place) for name, place in columns.items()}
     else:
         header = [name.strip().strip('"').strip() for name in first.split(separator)]
         positions = _named_positions(file, header, columns)
-    unknown = set(positions) - set(_USUAL_NAMES)
-    if unknown or not {"user", "item"} <= set(positions):
-        raise InvalidData(
-            f"columns={dict(columns or {})!r}: expected 'user' and 'item', "
-            "and perhaps 'time', 'type' and 'weight'"
-        )
     return Layout(
         positions["user"],
         positions["item"],
@@ -212,24 +230,27 @@ def _table_layout(file: Path, columns: Columns | None, separator: str | None) ->
 
 
 def _named_positions(file: Path, header: list[str], columns: Columns | None) -> dict[str, int]:
-    lower = [name.lower() for name in header]
+    """Where each column stands in a header; those that `columns` gives by position stay."""
+    named = header
     if columns is None:
+        named = [name.lower() for name in header]
         found = {
-            column: next((lower.index(name) for name in names if name in lower), None)
+            column: next((name for name in names if name in named), None)
             for column, names in _USUAL_NAMES.items()
         }
         if found["user"] is None or found["item"] is None:
             raise InvalidData(
-                f"{file}: its first line {header!r} names no user and item columns; "
+                f"{file}: its columns {header!r} are not known as user and item; "
                 "say which they are with a column map"
             )
-        return {column: place for column, place in found.items() if place is not None}
+        columns = {column: name for column, name in found.items() if name is not None}
     positions = {}
     for column, name in columns.items():
         if isinstance(name, int):
             positions[column] = name
-        elif name in header:
-            positions[column] = header.index(name)
+        elif named.count(name) == 1:
+            positions[column] = named.index(name)
         else:
-            raise InvalidData(f"{file}: has no column {name!r} for {column!r}, but {header!r}")
+            many = "two columns" if name in named else "no column"
+            raise InvalidData(f"{file}: has {many} {name!r} for {column!r}: {header!r}")
     return positions

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+
+from seldon.errors import InvalidParameter
 
 SAMPLES_KEPT = 5
 EXCERPT = 120
@@ -133,6 +135,10 @@ class FaultLog:
     _counts: dict[tuple[str, bool], int] = field(default_factory=dict)
     _samples: dict[tuple[str, bool], list[Sample]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 0:
+            raise InvalidParameter(f"error_limit={self.limit}: expected 0 or more")
+
     @property
     def left(self) -> int | None:
         """How many errors may still come before the one that stops; None without a limit."""
@@ -150,13 +156,18 @@ class FaultLog:
         if len(kept) < SAMPLES_KEPT:
             kept.append(Sample(sample.file, sample.line, sample.text[:EXCERPT]))
 
-    def samples_wanted(self, error: str, *, warning: bool = False) -> int:
-        return SAMPLES_KEPT - len(self._samples.get((error, warning), ()))
-
-    def count(self, error: str, number: int, *, warning: bool = False) -> None:
-        """Count more of a kind whose samples are already there."""
-        self._counts[error, warning] += number
-        self.errors += 0 if warning else number
+    def add_rows(
+        self, error: str, rows: Sequence[int], sample: Callable[[int], Sample], *, warning: bool
+    ) -> None:
+        """One fault in each of `rows`; `sample` tells where, asked for the first few only."""
+        kept = len(self._samples.get((error, warning), ()))
+        described = rows[: SAMPLES_KEPT - kept]
+        for row in described:
+            self.add(error, sample(row), warning=warning)
+        more = len(rows) - len(described)
+        if more:
+            self._counts[error, warning] += more
+            self.errors += 0 if warning else more
 
     def report(self, total: int, successful: int, duration: float) -> ParsingReport:
         kinds = [

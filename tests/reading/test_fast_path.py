@@ -27,8 +27,10 @@ def test_same_as_the_exact_rules(tmp_path, monkeypatch, seed, format):
     lines = [",".join(draw.choices(PIECES, k=draw.randint(0, 6))) for _ in range(60)]
     path = tmp_path / "usage.csv"
     path.write_text("\n".join(lines))
-    columns = {"user": 0, "item": 1, "time": 2, "weight": 4} if format == "table" else None
-    options = {"format": format, "columns": columns, "separator": ",", "now": 7.0}
+    options = {"format": format, "now": 7.0}
+    if format == "table":
+        columns = {"user": 0, "item": 1, "time": 2, "weight": 4}
+        options |= {"columns": columns, "separator": ","}
     fast = read_interactions(path, error_limit=None, **options)
     everything = delimited.Block._unusual_lines
     monkeypatch.setattr(delimited.Block, "_unusual_lines", lambda self: everything(self) | np.True_)
