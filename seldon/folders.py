@@ -79,6 +79,23 @@ def publishing(
         raise
 
 
+def check_place(location: str | os.PathLike[str]) -> None:
+    """Raise what `publishing` would for want of a place: before hours of work, not after them.
+
+    Raises
+    ------
+    InvalidModel
+        Something else than a model stands at `location`.
+    OSError
+        Nothing can be written there.
+    """
+    target = Path(location).resolve()
+    _check_replaceable(target)
+    nearest = next(parent for parent in target.parents if parent.exists())
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=nearest):
+        pass
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """A model folder that was opened and checked.

@@ -215,11 +215,15 @@ def refusal(
     new, old : mapping, optional
         Metric name to value of the two models on the same events; None when never evaluated.
     metric : str
-        Larger is better, except for those in `LOWER_IS_BETTER`.
+        One that only the new model has lets it pass, one that neither has does not. Larger is
+        better, except for those in `LOWER_IS_BETTER`.
     margin : float
         How much worse is allowed, as a share of the old value: 0.02 is two percent.
     """
     if not old or metric not in old:
+        if old and new and metric not in new:
+            known = ", ".join(sorted(old))
+            return f"neither model was evaluated by {metric} (the current one has: {known})"
         return None
     if not new or metric not in new:
         known = ", ".join(sorted(new)) if new else "none"

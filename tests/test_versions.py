@@ -143,6 +143,7 @@ def test_the_pointer_is_readable_by_people_and_other_users(home):
         (None, {"ndcg@10": 0.40}, True),
         ({"ndcg@10": 0.1}, None, False),
         ({"ndcg@10": 0.1}, {"auc": 0.9}, False),
+        ({"auc": 0.9}, {"auc": 0.9}, True),
     ],
 )
 def test_gate(new, old, refused):

@@ -13,7 +13,7 @@ import numpy as np
 
 from seldon.base import save_recommender
 from seldon.errors import InvalidParameter, SeldonError
-from seldon.folders import MANIFEST
+from seldon.folders import MANIFEST, check_place
 from seldon.interactions import Interactions, Vocabulary
 from seldon.memory import available_memory, gigabytes
 from seldon.reading import ParsingReport
@@ -35,7 +35,7 @@ from seldon.versions import VERSIONS
 
 def train_command(options: Namespace) -> None:
     parameters = parameters_of(options)
-    _check_output(options.output)
+    _check_train(options)
     trained = _on_spark if options.engine == "spark" else _here
     model, statistics, events = trained(options, parameters)
     metadata: dict[str, Any] = {
@@ -50,10 +50,7 @@ def train_command(options: Namespace) -> None:
     try:
         save_recommender(model, options.output, metadata)
     except OSError as error:
-        raise SeldonError(
-            f"--output {options.output} cannot be written: {error}; "
-            "is there room on the disk, and may you write there?"
-        ) from error
+        raise _unwritable("--output", options.output, error) from error
     summary = {
         "model": options.output,
         "events": statistics.events,
@@ -83,9 +80,21 @@ def _here(
     with stage_bars(shown=False if options.json else None) as told:
         model, statistics = train(source, listed, parameters, told, memory=memory_of(options))
     if isinstance(source, Counted) and (options.usage or options.add):
-        source.save(options.counts)
+        try:
+            source.save(options.counts)
+        except OSError as error:
+            raise _unwritable("--counts", options.counts, error) from error
     report = merged(reports, None) if reports else None
-    statistics = replace(statistics, usage_parsing=report, catalog_parsing=catalog_report)
+    # Files were read before `train` was called, which only looked at what was read.
+    read = {"Parsing usage events": sum(report.duration for report in reports)}
+    if catalog_report is not None:
+        read["Parsing catalog"] = catalog_report.duration
+    statistics = replace(
+        statistics,
+        usage_parsing=report,
+        catalog_parsing=catalog_report,
+        durations=statistics.durations | read,
+    )
     return model, statistics, source.events if isinstance(source, Counted) else source
 
 
@@ -125,31 +134,57 @@ def _source(
 def _on_spark(
     options: Namespace, parameters: TrainingParameters
 ) -> tuple[SARRecommender, TrainingStatistics, Interactions | None]:
-    if options.catalog or options.add or options.counts or options.usage is None:
-        raise InvalidParameter(
-            "--engine spark trains from --usage alone: --catalog, --add and --counts need "
-            "--engine local"
-        )
+    listed, catalog_report = catalog_of(options) or (None, None)
+    usage = [path for path in (options.usage, options.add) if path]
     spark = session(options.master)
     try:
         with stage_bars(shown=False if options.json else None) as told:
             model, statistics = train_on_spark(
-                spark, options.usage, parameters, reading=reading_of(options), told=told
+                spark, usage, parameters, listed, reading=reading_of(options), told=told
             )
     finally:
         spark.stop()
+    statistics = replace(statistics, catalog_parsing=catalog_report)
     if statistics.usage_parsing is not None and statistics.usage_parsing.errors:
-        note(f"{options.usage}: {statistics.usage_parsing}")
+        note(f"{', '.join(usage)}: {statistics.usage_parsing}")
     # Whole histories are spread over the workers: an evaluation takes what the model keeps.
     return model, statistics, histories(model) if options.evaluation is not None else None
 
 
-def _check_output(output: str) -> None:
-    if (Path(output) / VERSIONS).is_dir():
+def _check_train(options: Namespace) -> None:
+    """Refuse at once what could only fail after the work is done."""
+    if (Path(options.output) / VERSIONS).is_dir():
         raise InvalidParameter(
-            f"--output {output} is a home of versions; train into another folder, then: "
-            f"promote --model FOLDER --to {output}"
+            f"--output {options.output} is a home of versions; train into another folder, then: "
+            f"promote --model FOLDER --to {options.output}"
         )
+    for name, place in (("--output", options.output), ("--counts", options.counts)):
+        try:
+            if place is not None:
+                check_place(place)
+        except OSError as error:
+            raise _unwritable(name, place, error) from error
+    if options.engine == "local":
+        if options.master is not None:
+            raise InvalidParameter(f"--master {options.master} is of --engine spark")
+        return
+    if options.counts is not None or options.usage is None:
+        raise InvalidParameter(
+            "--engine spark trains from --usage, and --add, alone: --counts keeps all events on "
+            "one machine, so it needs --engine local"
+        )
+    if options.evaluation is not None and options.no_user_history:
+        raise InvalidParameter(
+            "--engine spark evaluates with the histories that the model keeps: leave out "
+            "--no-user-history, or evaluate later with: evaluate --model --usage --evaluation"
+        )
+
+
+def _unwritable(option: str, place: str, error: OSError) -> SeldonError:
+    return SeldonError(
+        f"{option} {place} cannot be written: {error}; "
+        "is there room on the disk, and may you write there?"
+    )
 
 
 def _told(report: ParsingReport | None) -> dict[str, Any] | None:
@@ -203,8 +238,10 @@ def similar_command(options: Namespace) -> None:
 def explain_command(options: Namespace) -> None:
     model = sar_model(options.model)
     _check_asked(model, options)
-    targets = [options.target] if options.target is not None else None
-    if targets is None:
+    if options.target is not None:
+        targets = [options.target]
+        _note_unknown(model, targets)
+    else:
         listed = model.recommend_items(options.item, options.user, options.count)
         targets = [item for item, _ in listed]
     explained = []
@@ -213,7 +250,7 @@ def explain_command(options: Namespace) -> None:
         explained.append(
             {
                 "item": target,
-                "score": sum(part.score for part in parts),
+                "score": sum((part.score for part in parts), 0.0),
                 "because": [
                     {
                         "item": part.item,

@@ -132,7 +132,7 @@ def estimate(
         threshold_that_fits=next(
             (t for t in sorted(pairs) if needed(t, parameters.neighbours) <= available), None
         ),
-        neighbours_that_fit=int(room) if room >= 10 else None,
+        neighbours_that_fit=min(int(room), max(n_items - 1, 1)) if room >= 10 else None,
     )
 
 

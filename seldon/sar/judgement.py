@@ -45,6 +45,7 @@ def sar_model(location: str) -> SARRecommender:
 
 def evaluate_command(options: Namespace) -> None:
     ks = _lengths(options.k)
+    _check_report(options.report)
     rng = np.random.default_rng(options.seed)
     if options.split is not None:
         model, known, test, facts = _split(options, rng)
@@ -197,6 +198,12 @@ def _lengths(text: str) -> list[int]:
     if not ks or ks[0] < 1:
         raise InvalidParameter(f"--k {text!r}: expected whole numbers above 0, such as 5,10")
     return ks
+
+
+def _check_report(file: str | None) -> None:
+    """Refuse at once a report that could not be written after the evaluation."""
+    if file is not None and (Path(file).is_dir() or not Path(file).parent.is_dir()):
+        raise InvalidParameter(f"--report {file}: expected a file in a folder that is there")
 
 
 def _shape(known: Interactions, test: Interactions) -> dict[str, object]:

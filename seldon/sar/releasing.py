@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from seldon.errors import PromotionRefused
+from seldon.errors import InvalidParameter, ModelNotFound, PromotionRefused
 from seldon.folders import open_folder
 from seldon.interactions import Interactions
 from seldon.sar.inputs import read_events
@@ -19,6 +20,7 @@ from seldon.versions import VERSIONS, add, current, promote, prune, refusal, res
 
 def promote_command(options: Namespace) -> None:
     home, source = Path(options.to), resolve(options.model)
+    _check(home, options)
     before = current(home)
     folder = open_folder(source)
     reason = None if before is None else _objection(source, home, options)
@@ -48,6 +50,15 @@ def promote_command(options: Namespace) -> None:
             note(f"promoted by force: {reason}")
 
 
+def _check(home: Path, options: Namespace) -> None:
+    if home.exists() and not home.is_dir():
+        raise InvalidParameter(f"--to {home} is a file; expected a folder that servers follow")
+    if not 0 <= options.margin < math.inf:
+        raise InvalidParameter(f"--margin {options.margin}: expected a share such as 0.02")
+    if options.keep < 0:
+        raise InvalidParameter(f"--keep {options.keep}: expected 0 or more")
+
+
 def _objection(source: Path, home: Path, options: Namespace) -> str | None:
     """Why the new model should not replace the current one, measured on the same events."""
     if options.evaluation is not None:
@@ -75,6 +86,10 @@ def _measured(location: str, test: Interactions, options: Namespace) -> Mapping[
 
 
 def rollback_command(options: Namespace) -> None:
+    if not (Path(options.model) / VERSIONS).is_dir():
+        raise ModelNotFound(
+            f"{options.model} is not a home of versions: nothing was promoted to it"
+        )
     pointer = rollback(options.model)
     if options.json:
         print_json({"version": pointer.version, "previous": list(pointer.previous)})

@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from seldon.errors import InvalidData, MissingExtra, SeldonError
 from seldon.interactions import Interactions, Vocabulary
-from seldon.reading import ParsingReport, read_interactions
-from seldon.reading.files import ERROR_LIMIT, input_files
+from seldon.reading import Catalog, ParsingReport, read_interactions
+from seldon.reading.files import ERROR_LIMIT, format_of, input_files
 from seldon.reading.report import merged
 from seldon.sar.counting import ByPopularity, PairCounts, baskets, count_pairs
 from seldon.sar.history import EVENTS_KEPT, as_interactions, latest_events
@@ -38,7 +38,7 @@ from seldon.sar.training import (
     NothingToTrain,
     Stages,
     TrainingStatistics,
-    model_of,
+    finished,
 )
 
 Array = npt.NDArray[Any]
@@ -61,6 +61,8 @@ def session(master: str | None = None, settings: Mapping[str, str] | None = None
     ------
     MissingExtra
         pyspark is not installed.
+    SeldonError
+        Spark does not start: no Java, or no such master.
     """
     try:
         from pyspark.sql import SparkSession
@@ -77,13 +79,20 @@ def session(master: str | None = None, settings: Mapping[str, str] | None = None
         builder = builder.master(master)
     for name, value in (settings or {}).items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    try:
+        return builder.getOrCreate()
+    except _spark_errors() as error:
+        raise SeldonError(
+            f"Apache Spark does not start (master {master or 'of its own configuration'}): "
+            f"{_plain(error)}; is there a Java runtime, and such a master?"
+        ) from None
 
 
 def train_on_spark(
     spark: Any,
-    usage: str | os.PathLike[str],
+    usage: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     parameters: TrainingParameters,
+    catalog: Catalog | None = None,
     *,
     reading: Reading | None = None,
     partitions: int | None = None,
@@ -94,10 +103,12 @@ def train_on_spark(
     Parameters
     ----------
     spark : SparkSession
-    usage : path
-        A file or a folder of files that every worker can read under this name. One task reads
-        one file, so that many files are read by many workers.
+    usage : path or sequence of paths
+        Files or folders of files that every worker can read under these names, read one after
+        the other. One task reads one file, so that many files are read by many workers.
     parameters : TrainingParameters
+    catalog : Catalog, optional
+        As for `seldon.sar.training.train`.
     reading : mapping, optional
         How `seldon.reading.read_interactions` shall read them.
     partitions : int, optional
@@ -111,36 +122,58 @@ def train_on_spark(
     InvalidData
         There is no such file.
     NothingToTrain
-        Too many bad lines over all files, or nothing was accepted.
+        Too many bad lines over all files of a path, or nothing was accepted.
     """
     stages = Stages(told)
     shares = partitions or 2 * spark.sparkContext.defaultParallelism
-    options = {"now": time.time(), **(reading or {})}
-    files = input_files(usage)
+    paths = [usage] if isinstance(usage, str | os.PathLike) else list(usage)
+    files = _files(paths, {"now": time.time(), **(reading or {})})
     try:
-        return _train(spark.sparkContext, files, parameters, options, shares, stages)
+        return _train(spark.sparkContext, files, parameters, catalog, shares, stages)
     except _spark_errors() as error:
         raise _plain(error) from None
 
 
+class _File(NamedTuple):
+    """A file, the number of the path that named it, and how it is read."""
+
+    number: int
+    path: int
+    name: str
+    reading: Reading
+
+
+def _files(paths: Sequence[str | os.PathLike[str]], reading: Reading) -> list[_File]:
+    """All files in order; of each path the first file tells the format, as it does locally."""
+    found: list[_File] = []
+    for path, location in enumerate(paths):
+        files = input_files(location)
+        told = reading.get("format") or format_of(
+            files[0], reading.get("columns"), reading.get("separator")
+        )
+        for file in files:
+            found.append(_File(len(found), path, str(file), {**reading, "format": told}))
+    return found
+
+
 def _train(
     context: Any,
-    files: Sequence[Path],
+    files: Sequence[_File],
     parameters: TrainingParameters,
-    options: Reading,
+    catalog: Catalog | None,
     shares: int,
     stages: Stages,
 ) -> tuple[SARRecommender, TrainingStatistics]:
     statistics = TrainingStatistics(durations=stages.durations)
+    placing = catalog if parameters.enable_cold_item_placement else None
     with stages("Parsing usage events"):
-        blocks = context.parallelize(list(enumerate(map(str, files))), len(files))
-        blocks = blocks.map(partial(_read, options=options)).persist()
+        listed = context.broadcast(None if placing is None else placing.items)
+        blocks = context.parallelize(list(files), len(files)).map(partial(_read, known=listed))
+        blocks = blocks.persist()
         seen = blocks.map(_seen).collect()
-        report = merged([report for report, _ in seen], options.get("error_limit", ERROR_LIMIT))
-    statistics = replace(statistics, usage_parsing=report)
-    if not report.usable:
-        raise NothingToTrain(USAGE_FAILED, statistics)
-    items = Vocabulary(np.concatenate([ids for _, ids in seen]))
+        report = _report(files, [report for report, _ in seen], statistics)
+    used = Vocabulary(np.concatenate([ids for _, ids in seen]))
+    items = used if placing is None else Vocabulary(np.concatenate([used.ids, placing.items.ids]))
     items = as_integers(items) or items
     with stages("Dealing out users"):
         known = context.broadcast(items.ids)
@@ -165,13 +198,17 @@ def _train(
             parameters.neighbours,
         )
     events = _latest([part.latest for part in kept], items)
-    statistics = replace(
+    model = finished(events, occurrences, similarity, placing, parameters, stages)
+    return model, replace(
         statistics,
-        usage_items=len(items),
+        usage_parsing=report,
+        catalog_items=None if catalog is None else len(catalog),
+        usage_items=len(used),
         users=len(events.users),
         events=sum(part.events for part in kept),
+        catalog_coverage=len(used) / len(catalog) if catalog else None,
+        feature_weights=model.feature_weights,
     )
-    return model_of(events, occurrences, similarity, parameters), statistics
 
 
 # --- on the workers ------------------------------------------------------------------------------
@@ -204,9 +241,9 @@ class _Summary(NamedTuple):
     events: int
 
 
-def _read(numbered_file: tuple[int, str], options: Reading) -> _Block:
-    number, file = numbered_file
-    return _Block(number, *read_interactions(file, **options))
+def _read(file: _File, known: Any) -> _Block:
+    events, report = read_interactions(file.name, known_items=known.value, **file.reading)
+    return _Block(file.number, events, report)
 
 
 def _seen(block: _Block) -> tuple[ParsingReport, Array]:
@@ -298,6 +335,20 @@ def _summed(
 
 
 # --- on the driver -------------------------------------------------------------------------------
+
+
+def _report(
+    files: Sequence[_File], reports: Sequence[ParsingReport], statistics: TrainingStatistics
+) -> ParsingReport:
+    """What was read of all paths, each of which must be usable."""
+    found = []
+    for path in range(files[-1].path + 1):
+        limit = files[0].reading.get("error_limit", ERROR_LIMIT)
+        of_path = [report for file, report in zip(files, reports, strict=True) if file.path == path]
+        found.append(merged(of_path, limit))
+        if not found[-1].usable:
+            raise NothingToTrain(USAGE_FAILED, replace(statistics, usage_parsing=found[-1]))
+    return merged(found, None)
 
 
 def _cuts(occurrences: Array, stretches: int) -> list[int]:

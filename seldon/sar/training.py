@@ -139,23 +139,8 @@ def train(
     )
     events = numbered(events if placing is None else _with_items(events, placing.items))
     similarity, occurrences = _similarity(events, counted, parameters, stages, memory)
-    weights: dict[str, float] = {}
-    if placing is not None and placing.feature_names:
-        with stages("Placing cold items"):
-            placement = place_cold_items(
-                similarity,
-                occurrences >= parameters.support_threshold,
-                placing,
-                events.items.indices(placing.items.ids),
-                parameters.similarity_function,
-                cold_to_cold=parameters.enable_cold_to_cold_recommendations,
-                rng=np.random.default_rng(seed),
-            )
-        similarity, weights = placement.similarity, placement.weights
-    with stages("Putting the model together"):
-        model = model_of(events, occurrences, similarity, parameters)
-    model.feature_weights = weights
-    return model, replace(statistics, feature_weights=weights)
+    model = finished(events, occurrences, similarity, placing, parameters, stages, seed)
+    return model, replace(statistics, feature_weights=model.feature_weights)
 
 
 CATALOG_FAILED = "Failed to parse catalog file or parsing found no valid items"
@@ -189,13 +174,41 @@ def _similarity(
         return item_similarity(counts, function, threshold), counts.occurrences
 
 
-def model_of(
+def finished(
+    events: Interactions,
+    occurrences: npt.NDArray[np.int64],
+    similarity: Similarity,
+    placing: Catalog | None,
+    parameters: TrainingParameters,
+    stages: Stages,
+    seed: int = 0,
+) -> SARRecommender:
+    """The model, once pairs are counted, wherever that was; what `placing` lists is placed."""
+    weights: dict[str, float] = {}
+    if placing is not None and placing.feature_names:
+        with stages("Placing cold items"):
+            placement = place_cold_items(
+                similarity,
+                occurrences >= parameters.support_threshold,
+                placing,
+                events.items.indices(placing.items.ids),
+                parameters.similarity_function,
+                cold_to_cold=parameters.enable_cold_to_cold_recommendations,
+                rng=np.random.default_rng(seed),
+            )
+        similarity, weights = placement.similarity, placement.weights
+    with stages("Putting the model together"):
+        model = _model_of(events, occurrences, similarity, parameters)
+    model.feature_weights = weights
+    return model
+
+
+def _model_of(
     events: Interactions,
     occurrences: npt.NDArray[np.int64],
     similarity: Similarity,
     parameters: TrainingParameters,
 ) -> SARRecommender:
-    """Put a model together from what was computed."""
     model = SARRecommender(parameters)
     model.items = events.items
     model.similarity = similarity

@@ -296,9 +296,6 @@ def test_errors_are_one_line_that_helps(usage, model, tmp_path, refused, ask):
     )
     assert "no manifest.json" in refused("similar", "--model", tmp_path, "--item", "i")
     assert "nothing to train on" in refused("train", "--output", tmp_path / "m")
-    assert "need --engine local" in refused(
-        "train", "--usage", usage, "--output", tmp_path / "m", "--engine", "spark", "--add", usage
-    )
     assert "name that folder with --counts" in refused(
         "train", "--usage", usage, "--output", tmp_path / "m", "--add", model
     )
@@ -324,6 +321,55 @@ def test_errors_are_one_line_that_helps(usage, model, tmp_path, refused, ask):
     assert "--no-user-history" in refused("recommend", "--model", tmp_path / "bare", "--user", "u1")
 
 
+def test_what_could_only_fail_after_the_work_is_refused_before_it(usage, model, tmp_path, refused):
+    (tmp_path / "file").write_text("not a folder")
+    train = ("train", "--usage", usage)
+    spark = (*train, "--output", tmp_path / "m", "--engine", "spark")
+    for line, said in (
+        (refused(*train, "--output", tmp_path / "file"), "is there already and is not a model"),
+        (refused(*train, "--output", tmp_path / "file/m"), "cannot be written: [Errno 20]"),
+        (
+            refused(*train, "--output", tmp_path / "m", "--counts", tmp_path / "file/c"),
+            "--counts",
+        ),
+        (refused(*train, "--output", tmp_path / "m", "--master", "yarn"), "is of --engine spark"),
+        (refused(*spark, "--counts", tmp_path / "c"), "needs --engine local"),
+        (refused(*spark, "--evaluation", usage, "--no-user-history"), "--no-user-history"),
+        (
+            refused(
+                "evaluate", "--model", model, "--evaluation", usage,
+                "--report", tmp_path / "no/report.html",
+            ),
+            "expected a file in a folder that is there",
+        ),
+    ):  # fmt: skip
+        assert said in line
+        assert line.count("cannot be written") <= 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_promote_and_rollback_refuse_what_they_cannot_use(releases, ask, refused):
+    good, live = releases / "good", releases / "live"
+    promote = ("promote", "--model", good, "--to", live)
+    assert "--to" in refused("promote", "--model", good, "--to", releases / "held.csv")
+    assert "--margin nan" in refused(*promote, "--margin", "nan")
+    assert "--keep -1" in refused(*promote, "--keep", "-1")
+    assert "not a home of versions" in refused("rollback", "--model", live)
+    ask(*promote)
+    line = refused(*promote, "--metric", "ndgc@10")
+    assert "neither model was evaluated by ndgc@10 (the current one has: " in line
+
+
+def test_seconds_of_reading_are_those_of_reading(usage, tmp_path, ask):
+    (tmp_path / "catalog.csv").write_text("i01,one,c\n")
+    said = ask(
+        "train", "--usage", usage, "--catalog", tmp_path / "catalog.csv",
+        "--output", tmp_path / "m", "--support-threshold", 2,
+    )  # fmt: skip
+    assert said["seconds"]["Parsing usage events"] > 0
+    assert next(iter(said["seconds"])) == "Parsing catalog"
+
+
 def test_row_32_a_damaged_model_is_refused_by_name(model, tmp_path, refused, ask):
     ask("promote", "--model", model, "--to", tmp_path / "live")
     broken = tmp_path / "live/versions/1/similarity_values.npy"
@@ -342,6 +388,10 @@ def test_unknown_ids_are_noted(model, capsys):
     assert captured.err == "note: item 'nothing' is not in the model\n"
     assert main(["recommend", "--model", str(model), "--user", "nobody", "--json"]) == 0
     assert capsys.readouterr().err == "note: user 'nobody' is not in the model\n"
+    assert main(["explain", "--model", str(model), "--user", "u1", "--for", "x", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "note: item 'x' is not in the model\n"
+    assert json.loads(captured.out) == [{"item": "x", "score": 0.0, "because": []}]
 
 
 @pytest.mark.slow

@@ -1,7 +1,10 @@
 """Apache Spark trains the same folder: on two executors in processes of their own."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from seldon.sar.__main__ import main
 from seldon.sar.parameters import TrainingParameters
 from seldon.sar.spark import session, train_on_spark
 from seldon.sar.training import NothingToTrain, train
+from tests.services.processes import ROOT
 
 
 def on_spark(test):
@@ -132,6 +136,20 @@ def test_integer_ids(spark, tmp_path):
 
 
 @on_spark
+def test_a_spark_that_does_not_start_is_one_line(tmp_path):
+    """In a process of its own: this one has a session already."""
+    (tmp_path / "usage.csv").write_text("u,i\n")
+    command = [sys.executable, "-m", "seldon.sar", "train", "--usage", "usage.csv", "--output", "m"]
+    failed = subprocess.run(
+        [*command, "--engine", "spark", "--master", "nonsense"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert failed.returncode == 2
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("error: Apache Spark does not start (master nonsense): ")
+
+
+@on_spark
 def test_failures_are_named(spark, tmp_path):
     with pytest.raises(InvalidData, match="no such file"):
         train_on_spark(spark, tmp_path / "none", TrainingParameters())
@@ -149,13 +167,29 @@ def test_failures_are_named(spark, tmp_path):
 
 
 @on_spark
-def test_the_command(usage, tmp_path, monkeypatch, capsys, spark):
+@pytest.mark.parametrize("more", [(), ("day", "catalog"), ("catalog", "cold")])
+def test_the_command(usage, tmp_path, monkeypatch, capsys, spark, more):
     """`train --engine spark` writes a folder that equals the one trained here, byte for byte."""
     monkeypatch.setattr(spark, "stop", lambda: None)
+    (tmp_path / "day.csv").write_text(
+        "user_id,item_id,time\n" + "".join(f"u{n % 250},i{n % 7},1772900000\n" for n in range(500))
+    )
+    (tmp_path / "catalog.csv").write_text(
+        "".join(f"i{n},Item {n},c,,colour={n % 3},size={n % 4}\n" for n in range(20, 320))
+    )
+    options = {
+        "day": ["--add", str(tmp_path / "day.csv")],
+        "catalog": ["--catalog", str(tmp_path / "catalog.csv")],
+        "cold": ["--cold-items", "--cold-to-cold"],
+    }
     arguments = ["train", "--usage", str(usage), "--support-threshold", "2", "--json"]
     for engine in ("local", "spark"):
         output = ["--output", str(tmp_path / engine), "--engine", engine]
-        assert main([*arguments, *output]) == 0
+        chosen = [option for name in more for option in options[name]]
+        assert main([*arguments, *output, *chosen]) == 0
     local, distributed = (open_folder(tmp_path / engine) for engine in ("local", "spark"))
     assert local.files == distributed.files
-    assert local.metadata["usage"] == distributed.metadata["usage"]
+    for name in ("usage", "catalog"):
+        assert local.metadata[name] == distributed.metadata[name]
+    facts = json.loads((tmp_path / "local/sar.json").read_text())
+    assert bool(facts["feature_weights"]) is ("cold" in more)
