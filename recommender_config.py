@@ -34,6 +34,9 @@ API_KEYS = {
     "admin": [],
     "recommend": [],
 }
+MODELS_CALLS_PER_MINUTE = 600_000  # calls with one key on one host, above it 429; 0 is no limit
+# calls from one address without a valid key, above it 429; 0 is no limit
+MODELS_REFUSALS_PER_MINUTE = 60
 MODELS_ROOT = "var/models"  # folder of the models API's trained models and their registry
 # where usage and catalog files lie: a folder in it is a container
 MODELS_INPUT_ROOT = "var/inputs"

@@ -247,6 +247,20 @@ _TABLE = [
         "keys of the models API (header x-api-key); without any it is not mounted",
     ),
     Setting(
+        "MODELS_CALLS_PER_MINUTE",
+        600_000,
+        "an integer from 0 to 10**9",
+        _is_number(0, 10**9),
+        "calls with one key on one host, above it 429; 0 is no limit",
+    ),
+    Setting(
+        "MODELS_REFUSALS_PER_MINUTE",
+        60,
+        "an integer from 0 to 10**9",
+        _is_number(0, 10**9),
+        "calls from one address without a valid key, above it 429; 0 is no limit",
+    ),
+    Setting(
         "MODELS_ROOT",
         "var/models",
         "a path",

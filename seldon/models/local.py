@@ -16,7 +16,6 @@ import orjson
 from seldon.config import PREFIX
 from seldon.errors import ModelNotFound
 from seldon.models_api import TRAINER_SETTINGS
-from seldon.models_api.keys import ApiKeys
 from seldon.models_api.requests import model_id, training_request, usage_events
 from seldon.models_api.schemas import to_json
 from seldon.models_api.service import ModelsService, sar_events
@@ -36,7 +35,6 @@ class LocalModels:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._place = open_workplace(settings)
         self._service = ModelsService(
-            ApiKeys([], []),
             self._place.registry,
             self._place.store,
             self._place.inputs,

@@ -32,13 +32,20 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
     from seldon.models_api.blueprint import mount_models_api
     from seldon.models_api.keeper import TrainerKeeper
     from seldon.models_api.keys import ApiKeys
+    from seldon.models_api.limits import CallLimits
     from seldon.models_api.service import ModelsService
     from seldon.models_api.serving import LoadedModels, load_model
     from seldon.models_api.workplace import open_workplace
 
     place = open_workplace(settings)
+    keys = ApiKeys(**settings["API_KEYS"])
+    limits = CallLimits(
+        place.store.root / ".calls",
+        keys.secret("call limits"),
+        per_key=settings["MODELS_CALLS_PER_MINUTE"],
+        per_address=settings["MODELS_REFUSALS_PER_MINUTE"],
+    )
     service = ModelsService(
-        ApiKeys(**settings["API_KEYS"]),
         place.registry,
         place.store,
         place.inputs,
@@ -49,7 +56,7 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
         ),
     )
     app.extensions["models_api"] = service
-    mount_models_api(app, service)
+    mount_models_api(app, service, keys, limits)
     if settings["SWAGGER_UI"]:
         from seldon.models_api.swagger import create_swagger
 
@@ -57,7 +64,7 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
     if settings["MODELS_PAGE"]:
         from seldon.models_api.page import create_page
 
-        app.register_blueprint(create_page(service))
+        app.register_blueprint(create_page(service, keys, limits))
     if settings["START_TRAINER"]:
         handed_on = {name: settings[name] for name in TRAINER_SETTINGS}
         TrainerKeeper(place.registry, place.store.root, handed_on).start()

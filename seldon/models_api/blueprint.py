@@ -1,6 +1,6 @@
 """Routes, keys and errors of the models API.
 
-The order is the reference's: path and method (404, 405), then the key (401), then the rest.
+The order is the reference's: path and method (404, 405), then the key (429, 401), then the rest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from seldon.errors import Conflict, InvalidModel, InvalidParameter, ModelNotFound, SeldonError
+from seldon.models_api.keys import ApiKeys
+from seldon.models_api.limits import CallLimits, caller, retry_after
 from seldon.models_api.operations import OPERATIONS, Operation
 from seldon.models_api.requests import InvalidRequest
 from seldon.models_api.service import ModelsService
@@ -26,20 +28,20 @@ log = logging.getLogger(__name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
 
 
-def mount_models_api(app: Flask, service: ModelsService) -> None:
+def mount_models_api(app: Flask, service: ModelsService, keys: ApiKeys, limits: CallLimits) -> None:
     """Put the API at its documented paths, which match without regard to case."""
-    app.register_blueprint(create_blueprint(service))
+    app.register_blueprint(create_blueprint(service, keys, limits))
     app.wsgi_app = _LowerCasePaths(app.wsgi_app)  # type: ignore[method-assign]
 
 
-def create_blueprint(service: ModelsService) -> Blueprint:
+def create_blueprint(service: ModelsService, keys: ApiKeys, limits: CallLimits) -> Blueprint:
     """All operations as one blueprint, which answers every method of its paths itself."""
     blueprint = Blueprint("models_api", __name__)
     for path, operations in _by_path(OPERATIONS).items():
         blueprint.add_url_rule(
             path.replace("{path}", "<path:path>").replace("{", "<").replace("}", ">"),
             endpoint=path.strip("/").replace("/", "-"),
-            view_func=_dispatcher(service, operations),
+            view_func=_dispatcher(operations, service, keys, limits),
             methods=METHODS,
             provide_automatic_options=False,
             strict_slashes=False,
@@ -49,7 +51,7 @@ def create_blueprint(service: ModelsService) -> Blueprint:
     )
     blueprint.register_error_handler(SeldonError, _seldon_error)
     blueprint.register_error_handler(HTTPException, _http_error)
-    blueprint.register_error_handler(Exception, lambda error: _unexpected(service, error))
+    blueprint.register_error_handler(Exception, lambda error: _unexpected(keys, error))
     return blueprint
 
 
@@ -67,7 +69,7 @@ def _by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]
 
 
 def _dispatcher(
-    service: ModelsService, operations: dict[str, Operation]
+    operations: dict[str, Operation], service: ModelsService, keys: ApiKeys, limits: CallLimits
 ) -> Callable[..., Response]:
     allowed = ", ".join(operations)
 
@@ -78,8 +80,12 @@ def _dispatcher(
         if operation is None:
             message = f"The requested resource does not support http method '{request.method}'."
             return _message(405, message, Allow=allowed)
-        allows = service.keys.is_admin if operation.key == "admin" else service.keys.may_recommend
-        if not allows(request.headers):
+        key = keys.find(request.headers)
+        wait = limits.wait(caller(request.environ), key)
+        if wait:
+            message = "Too many calls with this key, or from this address without a valid one."
+            return _message(429, message, **{"Retry-After": retry_after(wait)})
+        if key is None or (operation.key == "admin" and not key.is_admin):
             return empty(401)
         if operation.path.count("{") > len(arguments):
             arguments = {"modelId": "default"}
@@ -114,9 +120,9 @@ def _http_error(error: HTTPException) -> Response:
     return _message(error.code or 500, error.description or error.name)
 
 
-def _unexpected(service: ModelsService, error: Exception) -> Response:
+def _unexpected(keys: ApiKeys, error: Exception) -> Response:
     log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
-    if not service.keys.is_admin(request.headers):
+    if not keys.is_admin(request.headers):
         return empty(500)
     return _json(500, {"Message": "An error has occurred.", **_described(error)})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -17,6 +18,14 @@ class Headers(Protocol):
     def get(self, key: str, /) -> str | None: ...
 
 
+@dataclass(frozen=True)
+class Key:
+    """A configured key, by its digest: the key itself is not kept."""
+
+    digest: bytes
+    is_admin: bool
+
+
 class ApiKeys:
     """Configured keys, compared in constant time.
 
@@ -27,19 +36,29 @@ class ApiKeys:
     """
 
     def __init__(self, admin: Iterable[str], recommend: Iterable[str]) -> None:
-        self._admin = _digests(admin)
-        self._recommend = _digests(recommend)
+        # The admin keys come last, so that a text that is both is an admin key.
+        self._keys = [*_keys(recommend, is_admin=False), *_keys(admin, is_admin=True)]
 
     def __repr__(self) -> str:
-        return f"ApiKeys({len(self._admin)} admin, {len(self._recommend)} recommend)"
+        admin = sum(key.is_admin for key in self._keys)
+        return f"ApiKeys({admin} admin, {len(self._keys) - admin} recommend)"
+
+    def find(self, headers: Headers) -> Key | None:
+        """The configured key that these request headers carry; `None` when they carry none."""
+        # WSGI joins a repeated header with commas and hands its bytes over as Latin-1. The
+        # first one counts. Digests are of one length, and every one is compared.
+        sent = (headers.get(HEADER) or "").partition(",")[0].strip().encode("latin-1", "replace")
+        digest = hashlib.sha256(sent).digest()
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(digest, key.digest):
+                found = key
+        return found if sent else None
 
     def is_admin(self, headers: Headers) -> bool:
         """Whether these request headers carry an admin key."""
-        return _matches(headers.get(HEADER), self._admin)
-
-    def may_recommend(self, headers: Headers) -> bool:
-        """Whether these request headers carry any key."""
-        return _matches(headers.get(HEADER), self._admin + self._recommend)
+        key = self.find(headers)
+        return key is not None and key.is_admin
 
     def secret(self, purpose: str) -> bytes:
         """A secret that all processes with these admin keys share.
@@ -47,20 +66,12 @@ class ApiKeys:
         Slow to compute on purpose (some 50 ms): a short key cannot be guessed from what was
         signed with its secret.
         """
-        return _stretched(b"".join(sorted(self._admin)), purpose)
+        digests = (key.digest for key in self._keys if key.is_admin)
+        return _stretched(b"".join(sorted(digests)), purpose)
 
 
-def _digests(keys: Iterable[str]) -> list[bytes]:
-    return [hashlib.sha256(key.encode()).digest() for key in keys if key]
-
-
-def _matches(header: str | None, digests: list[bytes]) -> bool:
-    # WSGI joins a repeated header with commas and hands its bytes over as Latin-1. The first
-    # one counts. Digests are of one length, and every one is compared.
-    sent = (header or "").partition(",")[0].strip().encode("latin-1", "replace")
-    digest = hashlib.sha256(sent).digest()
-    matches = [hmac.compare_digest(digest, known) for known in digests]
-    return bool(sent) and any(matches)
+def _keys(texts: Iterable[str], is_admin: bool) -> list[Key]:
+    return [Key(hashlib.sha256(text.encode()).digest(), is_admin) for text in texts if text]
 
 
 @lru_cache(maxsize=8)

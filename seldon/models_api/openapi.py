@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from seldon.models_api.keys import HEADER
-from seldon.models_api.operations import ERRORS, OPERATIONS, Operation
+from seldon.models_api.operations import ERRORS, EVERYWHERE, OPERATIONS, Operation
 from seldon.models_api.requests import MAXIMUM_WEIGHT
 from seldon.models_api.schemas import (
     ErrorMessage,
@@ -120,8 +120,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         location = {"description": "The new model.", "schema": {"type": "string", "format": "uri"}}
         success["headers"] = {"Location": location}
     responses = {str(int(operation.success)): success}
-    errors = {401: "No key, or one that does not open this.", **operation.errors}
-    for status, description in sorted(errors.items()):
+    for status, description in sorted({**EVERYWHERE, **operation.errors}.items()):
         responses[str(status)] = {"description": description}
         if status in ERRORS:
             schema = _schema(ERRORS[status], schemas)

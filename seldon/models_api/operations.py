@@ -42,7 +42,7 @@ class Operation:
     answer : type or generic alias, optional
         What the answer's JSON was made of; `None` for an empty body.
     errors : dict of int to str
-        Other statuses and when they come; 401, which every operation has, is not listed.
+        Other statuses and when they come; those of `EVERYWHERE` are not repeated.
     """
 
     id: str
@@ -204,5 +204,11 @@ OPERATIONS = (
     ),
 )
 
-ERRORS: dict[int, Any] = dict.fromkeys((400, 409, 413, 415), ErrorMessage)
+EVERYWHERE = {
+    401: "No key, or one that does not open this.",
+    429: "Too many calls; Retry-After has the seconds to wait.",
+}
+"""Errors of every operation."""
+
+ERRORS: dict[int, Any] = dict.fromkeys((400, 409, 413, 415, 429), ErrorMessage)
 """What the body of an error is made of; the other errors have none."""

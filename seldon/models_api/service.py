@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from seldon.errors import ModelNotFound
 from seldon.models_api.inputs import LocalInputs, RemoteInputs, normalised
-from seldon.models_api.keys import ApiKeys
 from seldon.models_api.registry import ModelRegistry
 from seldon.models_api.requests import InvalidRequest
 from seldon.models_api.schemas import Model, ModelStatus, TrainingRequest, UsageEvent, to_json
@@ -21,7 +20,6 @@ from seldon.sar.model import SARRecommender
 class ModelsService:
     """The models: what the API, the page and the command do with them, without HTTP."""
 
-    keys: ApiKeys
     registry: ModelRegistry
     store: ModelStore
     inputs: LocalInputs | RemoteInputs

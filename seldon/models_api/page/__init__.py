@@ -8,6 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from seldon.errors import SeldonError
+from seldon.models_api.keys import ApiKeys
+from seldon.models_api.limits import CallLimits
 from seldon.models_api.page import facts, plots
 from seldon.models_api.page.access import Access
 from seldon.models_api.page.pages import Pages
@@ -20,7 +22,7 @@ _POLICY = (
 )
 
 
-def create_page(service: ModelsService) -> Blueprint:
+def create_page(service: ModelsService, keys: ApiKeys, limits: CallLimits) -> Blueprint:
     """The page as a blueprint; everything but the way in asks for a session."""
     blueprint = Blueprint(
         "models_page",
@@ -29,7 +31,7 @@ def create_page(service: ModelsService) -> Blueprint:
         template_folder="templates",
         static_folder="static",
     )
-    access = Access(Sessions(service.keys))
+    access = Access(Sessions(keys), limits)
     pages = Pages(service)
 
     def route(methods: str, path: str, view: Callable[..., Any]) -> None:

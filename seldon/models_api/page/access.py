@@ -8,6 +8,7 @@ from flask import Response, make_response, redirect, render_template, request, u
 from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response as AnyResponse
 
+from seldon.models_api.limits import CallLimits, caller, retry_after
 from seldon.models_api.page.session import COOKIE, Sessions
 
 log = logging.getLogger(__name__)
@@ -18,8 +19,9 @@ _OPEN = ("models_page.login", "models_page.static")
 class Access:
     """Lets people with a session through, and everybody else to the form that asks for the key."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, limits: CallLimits) -> None:
         self._sessions = sessions
+        self._limits = limits
 
     def guard(self) -> AnyResponse | None:
         """Before every request: the session, and for a change the token of our own forms.
@@ -49,7 +51,14 @@ class Access:
         target = _on_this_page(request.values.get("next", ""))
         if request.method == "GET":
             return make_response(render_template("models_page/login.html", next=target))
-        cookie = self._sessions.begin(request.form.get("key", ""))
+        key = self._sessions.key(request.form.get("key", ""))
+        wait = self._limits.wait(caller(request.environ), key)
+        if wait:
+            page = render_template("models_page/login.html", next=target, wait=retry_after(wait))
+            answer = Response(page, 429, mimetype="text/html")
+            answer.headers["Retry-After"] = retry_after(wait)
+            return answer
+        cookie = self._sessions.begin(key)
         if cookie is None:
             log.warning("the page at /models was asked for with a wrong key")
             page = render_template("models_page/login.html", next=target, wrong=True)
