@@ -38,6 +38,7 @@ class LocalModels:
             self._place.registry,
             self._place.store,
             self._place.inputs,
+            self._place.uploads,
             LoadedModels(load_model, maximum_number=1, maximum_bytes=2**62),
         )
         self._settings = settings

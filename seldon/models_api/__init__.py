@@ -49,6 +49,7 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
         place.registry,
         place.store,
         place.inputs,
+        place.uploads,
         LoadedModels(
             load_model,
             maximum_number=settings["MODELS_LOADED"],

@@ -6,19 +6,16 @@ its container: not by ``..``, not by an absolute path, not through a symbolic li
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import errno
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from seldon.errors import Conflict, InvalidParameter, InvalidSetting, MissingExtra, ModelNotFound
+from seldon.errors import InvalidParameter, InvalidSetting, MissingExtra, ModelNotFound
 
 UPLOADS = ".uploads"
-PART_KEPT_SECONDS = 86_400
 _EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
 
 
@@ -89,85 +86,53 @@ class LocalInputs:
             (staged / file.name).symlink_to(file)
         return staged
 
-    def write(self, container: str, path: str, source: Readable) -> int:
-        """Store an uploaded file, whole or not at all; returns its size in bytes.
+    def write(self, container: str, path: str, source: Readable) -> None:
+        """Store what `source` holds as an input, whole or not at all.
 
         Raises
         ------
         InvalidParameter
             The names would lead out of the root, or a folder is in the way.
         """
-        target = self._target(container, path)
+        self.check(container, path)
         (self.root / UPLOADS).mkdir(parents=True, exist_ok=True)
         arriving, name = tempfile.mkstemp(dir=self.root / UPLOADS)
         try:
             with os.fdopen(arriving, "wb") as stream:
                 shutil.copyfileobj(source, stream, 2**20)
-                size = stream.tell()
-            target.parent.mkdir(parents=True, exist_ok=True)
             os.chmod(name, 0o644)
-            os.replace(name, target)
-        except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+            self._publish(Path(name), container, path)
+        finally:
             Path(name).unlink(missing_ok=True)
-            raise InvalidParameter(f"path={path!r}: a file or folder is in the way") from error
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        return size
 
-    def write_part(
-        self, container: str, path: str, source: Readable, start: int, total: int
-    ) -> bool:
-        """Add the next bytes of a file that is uploaded in parts; whether it is whole now.
-
-        Parameters
-        ----------
-        start : int
-            Where these bytes belong; 0 begins anew.
-        total : int
-            Bytes of the whole file, which appears when the last of them has come.
-
-        Raises
-        ------
-        Conflict
-            Other bytes are missing before these.
-        InvalidParameter
-            As for `write`; also when there are more bytes than announced.
-        """
-        target = self._target(container, path)
-        (self.root / UPLOADS).mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(str(target).encode()).hexdigest()
-        part = self.root / UPLOADS / f"{name}.part"
-        if start == 0:
-            self._forget_old_parts()
-        with part.open("wb" if start == 0 else "ab") as stream:
-            if stream.tell() != start:
-                raise Conflict(f"{path}: {stream.tell()} bytes have come, not {start}; go on there")
-            shutil.copyfileobj(source, stream, 2**20)
-            size = stream.tell()
-        if size > total:
-            part.unlink()
-            raise InvalidParameter(f"{path}: {size} bytes have come, {total} were announced")
-        if size == total:
-            with part.open("rb") as stream:
+    def take(self, file: Path, container: str, path: str) -> None:
+        """Make a file of this machine an input, and remove it; raises as `write` does."""
+        self.check(container, path)
+        try:
+            self._publish(file, container, path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # it lies on another disk
+                raise
+            with file.open("rb") as stream:
                 self.write(container, path, stream)
-            part.unlink()
-        return size == total
+            file.unlink()
 
-    def _forget_old_parts(self) -> None:
-        """Remove what uploads that broke off left a day ago or before."""
-        for part in (self.root / UPLOADS).glob("*.part"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - part.stat().st_mtime > PART_KEPT_SECONDS:
-                    part.unlink()
+    def check(self, container: str, path: str) -> None:
+        """Raise InvalidParameter unless an input may have this name."""
+        self._target(container, path)
+
+    def _publish(self, file: Path, container: str, path: str) -> None:
+        target = self._target(container, path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
+        except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+            raise InvalidParameter(f"path={path!r}: a file or folder is in the way") from error
 
     def _target(self, container: str, path: str) -> Path:
         parts = PurePosixPath(normalised(path)).parts
         if not _is_name(container) or not parts or not all(_is_name(part) for part in parts):
-            raise InvalidParameter(
-                f"container={container!r}, path={path!r}: expected plain names, "
-                "none of which starts with a dot"
-            )
+            raise _not_plain(container, path)
         target = self.root.joinpath(container, *parts)
         if not target.parent.resolve().is_relative_to(self.root.resolve() / container):
             raise InvalidParameter(f"path={path!r} leads out of its container")
@@ -234,22 +199,31 @@ class RemoteInputs:
             self._files.get_file(self._place(container, name), str(into / name))
         return into / normalised(path)
 
-    def write(self, container: str, path: str, source: Readable) -> int:
-        place = self._place(container, path)
-        if place is None or not normalised(path):
-            raise InvalidParameter(f"container={container!r}, path={path!r}: expected plain names")
-        self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
-        with self._files.open(place, "wb") as stream:
-            shutil.copyfileobj(source, stream, 2**20)
-            return int(stream.tell())
+    def write(self, container: str, path: str, source: Readable) -> None:
+        """Store what `source` holds; raises as `LocalInputs.write` does."""
+        self.check(container, path)
+        # First here: a file system over a network may store what has come when one breaks off.
+        with tempfile.NamedTemporaryFile() as arriving:
+            shutil.copyfileobj(source, arriving, 2**20)
+            arriving.flush()
+            self._put(arriving.name, container, path)
 
-    def write_part(
-        self, container: str, path: str, source: Readable, start: int, total: int
-    ) -> bool:
-        """Not here: a bucket takes no parts of a file."""
-        raise InvalidParameter(
-            "the inputs are in a bucket, which takes no uploads in parts: copy the file there"
-        )
+    def take(self, file: Path, container: str, path: str) -> None:
+        """Make a file of this machine an input, and remove it; raises as `write` does."""
+        self.check(container, path)
+        self._put(str(file), container, path)
+        file.unlink()
+
+    def check(self, container: str, path: str) -> None:
+        """Raise InvalidParameter unless an input may have this name."""
+        if self._place(container, path) is None or not normalised(path):
+            raise _not_plain(container, path)
+
+    def _put(self, file: str, container: str, path: str) -> None:
+        place = self._place(container, path)
+        assert place is not None
+        self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
+        self._files.put_file(file, place)
 
     def _names(self, container: str, path: str) -> list[str]:
         place = self._place(container, path)
@@ -280,6 +254,13 @@ def _files_of(folder: Path) -> list[Path]:
         path
         for path in folder.iterdir()
         if not path.name.startswith(".") and path.is_file() and not path.is_symlink()
+    )
+
+
+def _not_plain(container: str, path: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"container={container!r}, path={path!r}: expected plain names, none of which starts "
+        "with a dot"
     )
 
 

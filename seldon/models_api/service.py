@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from seldon.errors import ModelNotFound
 from seldon.models_api.inputs import LocalInputs, RemoteInputs, normalised
+from seldon.models_api.parts import PartialUploads
 from seldon.models_api.registry import ModelRegistry
 from seldon.models_api.requests import InvalidRequest
 from seldon.models_api.schemas import Model, ModelStatus, TrainingRequest, UsageEvent, to_json
@@ -23,6 +24,7 @@ class ModelsService:
     registry: ModelRegistry
     store: ModelStore
     inputs: LocalInputs | RemoteInputs
+    uploads: PartialUploads
     loaded: LoadedModels[SARRecommender]
 
     def recommender(self, wanted: str | None) -> SARRecommender:

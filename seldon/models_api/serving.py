@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class LoadedModels(Generic[M]):
         self._load = load
         self._maximum_number = maximum_number
         self._maximum_bytes = maximum_bytes
-        self._entries: OrderedDict[Path, _Entry[M]] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry[M]] = OrderedDict()
         self._changing = threading.Lock()
 
     def __len__(self) -> int:
@@ -70,10 +71,11 @@ class LoadedModels(Generic[M]):
         ModelNotFound, InvalidModel
             There is no usable model; it is larger than may be kept in memory.
         """
-        stamp = _stamp(folder)
+        name = os.fspath(folder)
+        stamp = _stamp(name)
         with self._changing:
-            entry = self._entries.setdefault(folder, _Entry())
-            self._entries.move_to_end(folder)
+            entry = self._entries.get(name) or self._entries.setdefault(name, _Entry())
+            self._entries.move_to_end(name)
             if entry.model is not None and entry.stamp == stamp:
                 return entry.model
         with entry.loading:
@@ -87,13 +89,13 @@ class LoadedModels(Generic[M]):
                 raise
             with self._changing:
                 entry.model, entry.size, entry.stamp = model, size, stamp
-                self._make_room(folder)
+                self._make_room(name)
         return model
 
     def drop(self, folder: Path) -> None:
         """Forget the model in `folder`; requests that use it end with it."""
         with self._changing:
-            self._entries.pop(folder, None)
+            self._entries.pop(os.fspath(folder), None)
 
     def _checked_size(self, folder: Path) -> int:
         size = sum(int(file["bytes"]) for file in open_folder(folder, verify=False).files.values())
@@ -104,20 +106,20 @@ class LoadedModels(Generic[M]):
             )
         return size
 
-    def _make_room(self, keep: Path) -> None:
+    def _make_room(self, keep: str) -> None:
         def held() -> int:
             return sum(entry.size for entry in self._entries.values())
 
-        for folder in list(self._entries):
+        for name in list(self._entries):
             if len(self._entries) <= self._maximum_number and held() <= self._maximum_bytes:
                 return
-            if folder != keep:
-                del self._entries[folder]
+            if name != keep:
+                del self._entries[name]
 
 
-def _stamp(folder: Path) -> int:
+def _stamp(folder: str) -> int:
     """Changes when the folder is replaced; 0 when it is gone."""
     try:
-        return (folder / MANIFEST).stat().st_ino
+        return os.stat(os.path.join(folder, MANIFEST)).st_ino
     except OSError:
         return 0

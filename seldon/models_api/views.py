@@ -46,7 +46,7 @@ def delete_model(service: ModelsService, modelId: str) -> Response:
 
 
 def set_default_model(service: ModelsService) -> Response:
-    wanted = model_id(query("modelId") or "")
+    wanted = model_id(query().get("modelid", ""))
     if not service.registry.set_default(wanted):
         raise ModelNotFound(f"there is no completed model {wanted}")
     return empty(200)
@@ -58,10 +58,11 @@ def get_default_model(service: ModelsService) -> Response:
 
 def recommend_for_item(service: ModelsService, modelId: str | None = None) -> Response:
     wanted = None if modelId is None else model_id(modelId)
-    item = query("itemId")
+    asked = query()
+    item = asked.get("itemid")
     if item is None:
         raise InvalidRequest("itemId is missing: give the item to recommend for, as ?itemId=…")
-    count = recommendation_count(query("recommendationCount"))
+    count = recommendation_count(asked.get("recommendationcount"))
     recommender = service.recommender(wanted)
     # An empty item id is no event: popular items, or nothing.
     if not item.strip():
@@ -71,10 +72,11 @@ def recommend_for_item(service: ModelsService, modelId: str | None = None) -> Re
 
 def recommend_for_events(service: ModelsService, modelId: str | None = None) -> Response:
     wanted = None if modelId is None else model_id(modelId)
-    count = recommendation_count(query("recommendationCount"))
+    asked = query()
+    count = recommendation_count(asked.get("recommendationcount"))
     events = usage_events(body())
     recommender = service.recommender(wanted)
-    user = (query("userId") or "").strip() or None
+    user = asked.get("userid", "").strip() or None
     return recommended(recommender.recommend_items(sar_events(events), user, count, time.time()))
 
 
@@ -92,16 +94,14 @@ def upload_input(service: ModelsService, container: str, path: str) -> Response:
     if match is None:
         raise InvalidRequest(f"Content-Range: {part!r} is not like 'bytes 0-524287/3000000'")
     start, total = int(match[1]), int(match[2])
-    whole = service.inputs.write_part(container, path, request.stream, start, total)
+    whole = service.uploads.add(container, path, request.stream, start, total)
     return empty(204 if whole else 202)
 
 
-def query(name: str) -> str | None:
-    """A query parameter; its name is matched without regard to case, the first one counts."""
-    for given, value in request.args.items(multi=True):
-        if given.lower() == name.lower():
-            return value
-    return None
+def query() -> dict[str, str]:
+    """The query by lower-case names: case does not matter; of several the first one counts."""
+    pairs = [(name.lower(), value) for name, value in request.args.items(multi=True)]
+    return dict(reversed(pairs))
 
 
 def body() -> bytes:

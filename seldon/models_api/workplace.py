@@ -11,6 +11,7 @@ from typing import Any
 
 from seldon.errors import InvalidSetting
 from seldon.models_api.inputs import LocalInputs, RemoteInputs, open_inputs
+from seldon.models_api.parts import PartialUploads
 from seldon.models_api.registry import ModelRegistry
 from seldon.models_api.store import ModelStore
 
@@ -28,6 +29,7 @@ class Workplace:
     registry: ModelRegistry
     store: ModelStore
     inputs: LocalInputs | RemoteInputs
+    uploads: PartialUploads
     memory: int
 
 
@@ -46,10 +48,12 @@ def open_workplace(settings: Mapping[str, Any]) -> Workplace:
             f"MODELS_ROOT={settings['MODELS_ROOT']!r} cannot be written: {error}"
         ) from error
     url = settings["MODELS_DATABASE"] or f"sqlite:///{store.root / 'registry.sqlite'}"
+    inputs = open_inputs(settings["MODELS_INPUT_ROOT"])
     return Workplace(
         ModelRegistry(url),
         store,
-        open_inputs(settings["MODELS_INPUT_ROOT"]),
+        inputs,
+        PartialUploads(store.root / ".parts", inputs),
         _training_memory(settings["TRAINING_MEMORY_BYTES"]),
     )
 

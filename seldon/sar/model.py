@@ -136,8 +136,8 @@ class SARRecommender(Recommender):
 
         The item weighs 1 whatever the time is, so answers do not drift through the day.
         """
-        used = self._events([item_id], self.latest)
-        return self._named(*self.rank(used, np.ones(len(used)), count))
+        used = Events.at(self.items.indices([item_id]), self.latest)
+        return self._named(*self.rank(used, used.weight, count))
 
     def recommend(
         self,
@@ -269,7 +269,9 @@ class SARRecommender(Recommender):
         if len(rows) == 1 and rows[0] >= 0:  # its row of the matrix is the answer
             columns, values = self.similarity.row(int(rows[0]))
             scores = values * weights[0]
-            kept = (scores > 0) & ~np.isin(columns, seeds)
+            kept = scores > 0
+            if len(seeds):
+                kept &= columns != rows[0]
             return columns[kept].astype(np.int64), scores[kept]
         every = self.score(rows, weights)
         every[seeds] = 0
@@ -284,8 +286,9 @@ class SARRecommender(Recommender):
             stretch = popular[: 20 * (count + len(taken))]
             stretch = stretch[allowed[stretch]]
             popular = stretch if len(stretch) >= count + len(taken) else popular[allowed[popular]]
-        popular = popular[: count + len(taken)]
-        return popular[~np.isin(popular, taken)][:count].astype(np.int64)
+        known = set(taken.tolist())
+        fresh = [row for row in popular[: count + len(taken)].tolist() if row not in known]
+        return np.array(fresh[:count], np.int64)
 
     def _events(self, events: Sequence[Event | str], now: float) -> Events:
         """The events as arrays, the newest `RECENT` of them."""
@@ -305,7 +308,7 @@ class SARRecommender(Recommender):
         return affinity(used, reference, self.parameters.decay_period_in_days)
 
     def _named(self, rows: Rows, scores: Floats) -> list[tuple[str, float]]:
-        return list(zip(map(str, self.items.ids[rows]), scores.tolist(), strict=True))
+        return list(zip(map(str, self.items.ids[rows].tolist()), scores.tolist(), strict=True))
 
     def get_params(self) -> dict[str, Any]:
         return {"parameters": self.parameters.to_dict()}

@@ -108,18 +108,6 @@ def test_an_upload_that_breaks_off_leaves_nothing(tmp_path):
     assert [path for path in (tmp_path / "root").rglob("*") if path.is_file()] == []
 
 
-def test_parts_of_an_upload_that_broke_off_do_not_stay_for_ever(tmp_path):
-    inputs = open_inputs(str(tmp_path / "root"))
-    inputs.write_part("shop", "a.csv", io.BytesIO(b"abc"), 0, 6)
-    (part,) = (tmp_path / "root" / ".uploads").iterdir()
-    os.utime(part, (0, 0))
-    inputs.write_part("shop", "b.csv", io.BytesIO(b"abc"), 0, 6)
-    assert not part.exists()
-    assert inputs.write_part("shop", "b.csv", io.BytesIO(b"def"), 3, 6)
-    assert (tmp_path / "root" / "shop" / "b.csv").read_bytes() == b"abcdef"
-    assert list((tmp_path / "root" / ".uploads").iterdir()) == []
-
-
 def test_a_file_in_the_way(tmp_path):
     inputs = open_inputs(str(tmp_path / "root"))
     inputs.write("shop", "usage", io.BytesIO(b"x"))
