@@ -36,19 +36,22 @@ def create_web_app(name: str, settings: Mapping[str, Any], request_log: RequestL
     settings : mapping
         Upper-case settings; they become ``app.config``.
     request_log : RequestLog
-        Gets a line for each request but the three above.
+        Gets a line for each request but the three above, with what the view put into
+        ``g.logged``.
 
     Returns
     -------
     Flask
-        ``app.extensions["readiness"]`` is its `Readiness`.
+        ``app.extensions["readiness"]`` is its `Readiness`, ``app.extensions["record"]`` the
+        `RequestRecord` for what answers in front of its routes.
     """
     app = Flask(name, static_folder=None)
     app.config.from_mapping(settings)
     app.config["MAX_CONTENT_LENGTH"] = app.config.get("MAX_BODY_BYTES")
     app.extensions["readiness"] = readiness = Readiness()
-
-    logs_requests = app.config.get("LOG_LEVEL", "INFO") in ("DEBUG", "INFO")
+    app.extensions["record"] = record = RequestRecord(
+        request_log if app.config.get("LOG_LEVEL", "INFO") in ("DEBUG", "INFO") else None
+    )
 
     app.register_error_handler(SeldonError, _seldon_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -63,7 +66,10 @@ def create_web_app(name: str, settings: Mapping[str, Any], request_log: RequestL
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         if request.path not in UNLOGGED:
-            _record(response, request_log if logs_requests else None)
+            route = request.url_rule.rule if request.url_rule else OTHER
+            seconds = time.perf_counter() - g.started
+            more = g.get("logged", {})
+            record(g.request_id, request.method, route, response.status_code, seconds, **more)
         return response
 
     @app.get("/healthz")
@@ -101,22 +107,36 @@ def request_id(offered: str) -> str:
 _STARTED = time.time()
 
 
-def _record(response: Response, request_log: RequestLog | None) -> None:
-    seconds = time.perf_counter() - g.started
-    route = request.url_rule.rule if request.url_rule else OTHER
-    count_request(route, OTHER, response.status_code, seconds)
-    if request_log is None:
-        return
-    request_log.write(
-        {
-            "event": "request",
-            "request_id": g.request_id,
-            "method": request.method,
-            "route": route,
-            "status": response.status_code,
-            "ms": round(seconds * 1e3, 3),
-        }
-    )
+class RequestRecord:
+    """Counts an answer, and writes its line.
+
+    Parameters
+    ----------
+    request_log : RequestLog or None
+        `None` writes no lines.
+    """
+
+    def __init__(self, request_log: RequestLog | None) -> None:
+        self._request_log = request_log
+
+    def __call__(
+        self, given_id: str, method: str, route: str, status: int, seconds: float, **more: Any
+    ) -> None:
+        """Of one request; `more` goes into the line. `route` must come from code, not callers."""
+        count_request(route, OTHER, status, seconds)
+        if self._request_log is None:
+            return
+        self._request_log.write(
+            {
+                "event": "request",
+                "request_id": given_id,
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1e3, 3),
+                **more,
+            }
+        )
 
 
 def _seldon_error(error: SeldonError) -> Response:

@@ -30,6 +30,7 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
         The registry cannot be used.
     """
     from seldon.models_api.blueprint import mount_models_api
+    from seldon.models_api.gate import Gate
     from seldon.models_api.keeper import TrainerKeeper
     from seldon.models_api.keys import ApiKeys
     from seldon.models_api.limits import CallLimits
@@ -45,6 +46,7 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
         per_key=settings["MODELS_CALLS_PER_MINUTE"],
         per_address=settings["MODELS_REFUSALS_PER_MINUTE"],
     )
+    gate = Gate(keys, limits)
     service = ModelsService(
         place.registry,
         place.store,
@@ -57,7 +59,7 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
         ),
     )
     app.extensions["models_api"] = service
-    mount_models_api(app, service, keys, limits)
+    mount_models_api(app, service, gate)
     if settings["SWAGGER_UI"]:
         from seldon.models_api.swagger import create_swagger
 
@@ -65,7 +67,7 @@ def mount(app: Flask, settings: Mapping[str, Any]) -> None:
     if settings["MODELS_PAGE"]:
         from seldon.models_api.page import create_page
 
-        app.register_blueprint(create_page(service, keys, limits))
+        app.register_blueprint(create_page(service, gate))
     if settings["START_TRAINER"]:
         handed_on = {name: settings[name] for name in TRAINER_SETTINGS}
-        TrainerKeeper(place.registry, place.store.root, handed_on).start()
+        TrainerKeeper(place.queue, place.store.root, handed_on).start()

@@ -16,32 +16,34 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from seldon.errors import Conflict, InvalidModel, InvalidParameter, ModelNotFound, SeldonError
-from seldon.models_api.keys import ApiKeys
-from seldon.models_api.limits import CallLimits, caller, retry_after
+from seldon.models_api.gate import Gate
 from seldon.models_api.operations import OPERATIONS, Operation
+from seldon.models_api.recommend import FAILURE, JSON, RecommendEndpoint
 from seldon.models_api.requests import InvalidRequest
 from seldon.models_api.service import ModelsService
-from seldon.models_api.views import JSON, empty
+from seldon.models_api.views import empty
 
 log = logging.getLogger(__name__)
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
 
 
-def mount_models_api(app: Flask, service: ModelsService, keys: ApiKeys, limits: CallLimits) -> None:
+def mount_models_api(app: Flask, service: ModelsService, gate: Gate) -> None:
     """Put the API at its documented paths, which match without regard to case."""
-    app.register_blueprint(create_blueprint(service, keys, limits))
-    app.wsgi_app = _LowerCasePaths(app.wsgi_app)  # type: ignore[method-assign]
+    app.register_blueprint(create_blueprint(service, gate))
+    most_body = app.config.get("MAX_BODY_BYTES", 2**20)
+    in_front = RecommendEndpoint(service, gate, app.extensions["record"], most_body, app.wsgi_app)
+    app.wsgi_app = _LowerCasePaths(in_front)  # type: ignore[method-assign]
 
 
-def create_blueprint(service: ModelsService, keys: ApiKeys, limits: CallLimits) -> Blueprint:
+def create_blueprint(service: ModelsService, gate: Gate) -> Blueprint:
     """All operations as one blueprint, which answers every method of its paths itself."""
     blueprint = Blueprint("models_api", __name__)
     for path, operations in _by_path(OPERATIONS).items():
         blueprint.add_url_rule(
             path.replace("{path}", "<path:path>").replace("{", "<").replace("}", ">"),
             endpoint=path.strip("/").replace("/", "-"),
-            view_func=_dispatcher(operations, service, keys, limits),
+            view_func=_dispatcher(operations, service, gate),
             methods=METHODS,
             provide_automatic_options=False,
             strict_slashes=False,
@@ -51,7 +53,7 @@ def create_blueprint(service: ModelsService, keys: ApiKeys, limits: CallLimits) 
     )
     blueprint.register_error_handler(SeldonError, _seldon_error)
     blueprint.register_error_handler(HTTPException, _http_error)
-    blueprint.register_error_handler(Exception, lambda error: _unexpected(keys, error))
+    blueprint.register_error_handler(Exception, lambda error: _unexpected(gate, error))
     return blueprint
 
 
@@ -69,7 +71,7 @@ def _by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]
 
 
 def _dispatcher(
-    operations: dict[str, Operation], service: ModelsService, keys: ApiKeys, limits: CallLimits
+    operations: dict[str, Operation], service: ModelsService, gate: Gate
 ) -> Callable[..., Response]:
     allowed = ", ".join(operations)
 
@@ -80,13 +82,14 @@ def _dispatcher(
         if operation is None:
             message = f"The requested resource does not support http method '{request.method}'."
             return _message(405, message, Allow=allowed)
-        key = keys.find(request.headers)
-        wait = limits.wait(caller(request.environ), key)
-        if wait:
+        visit = gate.visit(request.environ)
+        if visit.retry_after:
             message = "Too many calls with this key, or from this address without a valid one."
-            return _message(429, message, **{"Retry-After": retry_after(wait)})
-        if key is None or (operation.key == "admin" and not key.is_admin):
+            return _message(429, message, **{"Retry-After": visit.retry_after})
+        if visit.key is None or (operation.key == "admin" and not visit.is_admin):
             return empty(401)
+        if FAILURE in request.environ:
+            raise request.environ[FAILURE]
         if operation.path.count("{") > len(arguments):
             arguments = {"modelId": "default"}
         return operation.view(service, **arguments)
@@ -120,9 +123,9 @@ def _http_error(error: HTTPException) -> Response:
     return _message(error.code or 500, error.description or error.name)
 
 
-def _unexpected(keys: ApiKeys, error: Exception) -> Response:
+def _unexpected(gate: Gate, error: Exception) -> Response:
     log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
-    if not keys.is_admin(request.headers):
+    if not gate.visit(request.environ).is_admin:
         return empty(500)
     return _json(500, {"Message": "An error has occurred.", **_described(error)})
 

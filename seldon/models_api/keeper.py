@@ -22,7 +22,7 @@ from typing import Any
 
 from seldon.config import PREFIX
 from seldon.errors import RegistryUnavailable
-from seldon.models_api.registry import ModelRegistry
+from seldon.models_api.queue import TrainingQueue
 from seldon.models_api.store import lock
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ class TrainerKeeper:
         Those the trainer needs; they win over what it reads itself.
     """
 
-    def __init__(self, registry: ModelRegistry, root: Path, settings: Mapping[str, Any]) -> None:
-        self._registry = registry
+    def __init__(self, queue: TrainingQueue, root: Path, settings: Mapping[str, Any]) -> None:
+        self._queue = queue
         self._root = root
         self._settings = dict(settings)
         self._trainer: subprocess.Popen[bytes] | None = None
@@ -74,7 +74,7 @@ class TrainerKeeper:
             with self._looking:
                 try:
                     ended = self._trainer is None or self._trainer.poll() is not None
-                    if ended and self._registry.has_unfinished() and not self._is_running():
+                    if ended and self._queue.has_unfinished() and not self._is_running():
                         self._spawn()
                 except (RegistryUnavailable, OSError) as error:
                     log.error("no trainer was started: %s", error)

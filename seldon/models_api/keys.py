@@ -7,15 +7,8 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 HEADER = "x-api-key"
-
-
-class Headers(Protocol):
-    """Request headers: `get` by name."""
-
-    def get(self, key: str, /) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -43,22 +36,22 @@ class ApiKeys:
         admin = sum(key.is_admin for key in self._keys)
         return f"ApiKeys({admin} admin, {len(self._keys) - admin} recommend)"
 
-    def find(self, headers: Headers) -> Key | None:
-        """The configured key that these request headers carry; `None` when they carry none."""
-        # WSGI joins a repeated header with commas and hands its bytes over as Latin-1. The
-        # first one counts. Digests are of one length, and every one is compared.
-        sent = (headers.get(HEADER) or "").partition(",")[0].strip().encode("latin-1", "replace")
-        digest = hashlib.sha256(sent).digest()
+    def find(self, sent: str) -> Key | None:
+        """The configured key in the text of a header; `None` when there is none.
+
+        Parameters
+        ----------
+        sent : str
+            As WSGI hands it over: bytes read as Latin-1, repeated headers joined with commas.
+            The first one counts.
+        """
+        first = sent.partition(",")[0].strip().encode("latin-1", "replace")
+        digest = hashlib.sha256(first).digest()
         found = None
-        for key in self._keys:
+        for key in self._keys:  # every one, so that the time does not tell which it was
             if hmac.compare_digest(digest, key.digest):
                 found = key
-        return found if sent else None
-
-    def is_admin(self, headers: Headers) -> bool:
-        """Whether these request headers carry an admin key."""
-        key = self.find(headers)
-        return key is not None and key.is_admin
+        return found if first else None
 
     def secret(self, purpose: str) -> bytes:
         """A secret that all processes with these admin keys share.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import math
 import mmap
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,7 +69,6 @@ class CallLimits:
         Parameters
         ----------
         address : str
-            See `caller`.
         key : Key or None
             The valid key it came with.
         """
@@ -109,38 +106,6 @@ class CallLimits:
         return until if now < until <= now + 60.001 else now
 
 
-def caller(environ: Mapping[str, str]) -> str:
-    """The address a request comes from; of IPv6 the network that one customer has.
-
-    A proxy on this host names it in ``X-Forwarded-For``, whose last entry is the proxy's own; of
-    anybody else's header nothing is believed.
-    """
-    address = environ.get("REMOTE_ADDR", "")
-    if _is_this_host(address):
-        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-        address = forwarded or address
-    return _network(address[:64])
-
-
-@lru_cache(maxsize=PLACES)
-def _is_this_host(address: str) -> bool:
-    try:
-        return not address or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-@lru_cache(maxsize=PLACES)
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(ipaddress.ip_network((int(parsed), 64), strict=False))
-
-
 def _mapped(file: Path) -> memoryview[float]:
     """`PLACES` float64 of a file, shared by all who map it."""
     size = PLACES * 8
@@ -151,8 +116,3 @@ def _mapped(file: Path) -> memoryview[float]:
         return memoryview(mmap.mmap(descriptor, size)).cast("d")
     finally:
         os.close(descriptor)
-
-
-def retry_after(wait: float) -> str:
-    """The header's value for a wait: whole seconds, at least one."""
-    return str(max(math.ceil(wait), 1))

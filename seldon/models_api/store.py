@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_MODEL = re.compile(_ID)
-_TEMPORARY = re.compile(rf"\.({_ID})\..+")
+ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_MODEL = re.compile(ID)
+_TEMPORARY = re.compile(rf"\.({ID})\..+")
 
 
 class ModelStore:

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request, send_from_directory
 from swagger_ui_bundle import swagger_ui_path
 
 from seldon.models_api.openapi import document
-from seldon.models_api.views import JSON
+from seldon.models_api.recommend import JSON
 
 _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 # Swagger UI sets style attributes and draws its icons from data: addresses.

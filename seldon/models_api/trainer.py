@@ -1,4 +1,4 @@
-"""The trainer: a process of its own that takes models from the registry and trains them.
+"""The trainer: a process of its own that takes models from the queue and trains them.
 
     python -m seldon.models_api.trainer
 
@@ -29,7 +29,7 @@ from typing import Any
 from seldon.config import settings_of_this_deployment
 from seldon.errors import RegistryUnavailable, SeldonError
 from seldon.models_api.keeper import is_served, only_trainer
-from seldon.models_api.registry import MAXIMUM_ATTEMPTS, ModelRegistry, QueuedModel, Run
+from seldon.models_api.queue import MAXIMUM_ATTEMPTS, QueuedModel, Run, TrainingQueue
 from seldon.models_api.schemas import ModelStatus, to_json
 from seldon.models_api.training import Outcome, Unwanted, train_model, warm_up
 from seldon.models_api.workplace import Workplace, open_workplace
@@ -89,11 +89,11 @@ class Trainer:
 
     def train_next(self) -> bool:
         """Train the oldest model that waits or was abandoned; False when there is none."""
-        for queued in self._place.registry.unfinished():
+        for queued in self._place.queue.unfinished():
             if self._may_be_alive_elsewhere(queued):
                 continue
             with self._place.store.locked(queued.id) as mine:
-                run = self._place.registry.claim(queued, self._host) if mine else None
+                run = self._place.queue.claim(queued, self._host) if mine else None
                 if run is not None:
                     self._supervise(run, queued)
                     return True
@@ -112,9 +112,9 @@ class Trainer:
 
     def _supervise(self, run: Run, queued: QueuedModel) -> None:
         """Run one attempt in a child, keep its heartbeat, and clean up behind it."""
-        registry, store = self._place.registry, self._place.store
+        registry, queue, store = self._place.registry, self._place.queue, self._place.store
         if run.attempt > MAXIMUM_ATTEMPTS:
-            registry.fail(run, f"Aborted after {MAXIMUM_ATTEMPTS} attempts. {queued.message or ''}")
+            queue.fail(run, f"Aborted after {MAXIMUM_ATTEMPTS} attempts. {queued.message or ''}")
             store.clean(run.model_id)
             store.remove(run.model_id)
             return
@@ -134,10 +134,10 @@ class Trainer:
             child.kill()
             child.join()
         store.clean(run.model_id)
-        if self._stopping and registry.give_back(run):
+        if self._stopping and queue.give_back(run):
             log.info("model %s: given back", run.model_id)
-        elif child.exitcode and registry.is_wanted(run):
-            _record_death(registry, run, child.exitcode)
+        elif child.exitcode and queue.is_wanted(run):
+            _record_death(queue, run, child.exitcode)
         model = registry.get(run.model_id)
         if model is None or model.model_status is ModelStatus.Failed:
             store.remove(run.model_id)
@@ -147,7 +147,7 @@ class Trainer:
         """Return when the child has ended, or should be ended."""
         while child.is_alive() and self._goes_on():
             try:
-                if not self._place.registry.beat(run):
+                if not self._place.queue.beat(run):
                     # Unwanted; or it has just written its result and is about to end.
                     child.join(BEAT_SECONDS)
                     return
@@ -156,7 +156,7 @@ class Trainer:
             child.join(BEAT_SECONDS)
 
 
-def _record_death(registry: ModelRegistry, run: Run, exit_code: int) -> None:
+def _record_death(queue: TrainingQueue, run: Run, exit_code: int) -> None:
     """Its process ended without a word: say how, for the next attempt or for good."""
     how = f"ended with {exit_code}"
     if exit_code < 0:
@@ -165,14 +165,14 @@ def _record_death(registry: ModelRegistry, run: Run, exit_code: int) -> None:
             how += " (perhaps the machine ran out of memory)"
     message = f"Training #{run.attempt} out of {MAXIMUM_ATTEMPTS} failed: its process {how}"
     log.warning("model %s: %s", run.model_id, message)
-    _attempt_failed(registry, run, message)
+    _attempt_failed(queue, run, message)
 
 
-def _attempt_failed(registry: ModelRegistry, run: Run, message: str) -> None:
+def _attempt_failed(queue: TrainingQueue, run: Run, message: str) -> None:
     if run.attempt < MAXIMUM_ATTEMPTS:
-        registry.progress(run, message)
+        queue.progress(run, message)
     else:
-        registry.fail(run, f"Aborted after {MAXIMUM_ATTEMPTS} attempts. {message}")
+        queue.fail(run, f"Aborted after {MAXIMUM_ATTEMPTS} attempts. {message}")
 
 
 def _attempt(run: Run, place: Workplace, train: Train, parent: int) -> None:
@@ -181,9 +181,9 @@ def _attempt(run: Run, place: Workplace, train: Train, parent: int) -> None:
     os.nice(_NICE)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _limit_memory(place.memory)
-    registry = place.registry
+    queue = place.queue
     try:
-        outcome = train(run, place, _progress(registry, run))
+        outcome = train(run, place, _progress(queue, run))
     except Unwanted:
         return
     except RegistryUnavailable:
@@ -191,18 +191,18 @@ def _attempt(run: Run, place: Workplace, train: Train, parent: int) -> None:
     except (SeldonError, MemoryError, OSError) as error:
         cause = _cause(error, place)
         if cause is not None:
-            registry.fail(run, cause)
+            queue.fail(run, cause)
             return
-        _attempt_failed(registry, run, _trace(run))
+        _attempt_failed(queue, run, _trace(run))
         return
     except Exception:
-        _attempt_failed(registry, run, _trace(run))
+        _attempt_failed(queue, run, _trace(run))
         return
     statistics = to_json(outcome.statistics)
     if outcome.failure is not None:
-        _insist(lambda: registry.fail(run, str(outcome.failure), statistics))
+        _insist(lambda: queue.fail(run, str(outcome.failure), statistics))
     else:
-        _insist(lambda: registry.complete(run, statistics))
+        _insist(lambda: queue.complete(run, statistics))
 
 
 def _insist(write: Callable[[], bool]) -> None:
@@ -218,7 +218,7 @@ def _insist(write: Callable[[], bool]) -> None:
             time.sleep(BEAT_SECONDS)
 
 
-def _progress(registry: ModelRegistry, run: Run) -> Callable[[str], None]:
+def _progress(queue: TrainingQueue, run: Run) -> Callable[[str], None]:
     """Shows where the training is; raises `Unwanted` when nobody wants it any more."""
     shown = ""
 
@@ -228,7 +228,7 @@ def _progress(registry: ModelRegistry, run: Run) -> Callable[[str], None]:
             return
         shown = message
         with contextlib.suppress(RegistryUnavailable):  # a late message is no reason to fail
-            if not registry.progress(run, message):
+            if not queue.progress(run, message):
                 raise Unwanted
 
     return progress
@@ -308,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=values["LOG_LEVEL"])
     place = open_workplace(values)
     if options.until_idle:
-        _serve(Trainer(place, is_needed=lambda: _has_work(place.registry)))
+        _serve(Trainer(place, is_needed=lambda: _has_work(place.queue)))
     elif options.for_server:
         with only_trainer(place.store.root) as mine:
             if mine:
@@ -317,9 +317,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _serve(Trainer(place))
 
 
-def _has_work(registry: ModelRegistry) -> bool:
+def _has_work(queue: TrainingQueue) -> bool:
     try:
-        return registry.has_unfinished()
+        return queue.has_unfinished()
     except RegistryUnavailable:
         return True  # nobody knows; it is asked again
 

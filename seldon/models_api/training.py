@@ -17,7 +17,7 @@ from seldon import reading
 from seldon.base import save_recommender
 from seldon.errors import InvalidData
 from seldon.interactions import Interactions, Vocabulary
-from seldon.models_api.registry import Run
+from seldon.models_api.queue import Run
 from seldon.models_api.requests import training_request
 from seldon.models_api.schemas import (
     DiversityMetrics,
@@ -85,7 +85,7 @@ def train_model(run: Run, place: Workplace, progress: Progress) -> Outcome:
     except InvalidData as error:
         raise InvalidData(str(error).replace(f"{work}/", "")) from error
     if model is not None:
-        if not place.registry.is_wanted(run):
+        if not place.queue.is_wanted(run):
             raise Unwanted
         save_recommender(model, place.store.folder(run.model_id), {"model_id": run.model_id})
     return outcome

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from seldon.errors import ModelNotFound
-from seldon.models_api.requests import (
-    InvalidRequest,
-    model_id,
-    recommendation_count,
-    training_request,
-    usage_events,
-)
+from seldon.models_api.recommend import JSON, Pairs, as_json, for_events, for_item, logged, query
+from seldon.models_api.requests import InvalidRequest, model_id, training_request
 from seldon.models_api.schemas import to_json
-from seldon.models_api.service import ModelsService, sar_events
-
-JSON = "application/json; charset=utf-8"
+from seldon.models_api.service import ModelsService
 
 
 def train_model(service: ModelsService) -> Response:
@@ -46,7 +37,7 @@ def delete_model(service: ModelsService, modelId: str) -> Response:
 
 
 def set_default_model(service: ModelsService) -> Response:
-    wanted = model_id(query().get("modelid", ""))
+    wanted = model_id(query(request.environ).get("modelid", ""))
     if not service.registry.set_default(wanted):
         raise ModelNotFound(f"there is no completed model {wanted}")
     return empty(200)
@@ -58,26 +49,12 @@ def get_default_model(service: ModelsService) -> Response:
 
 def recommend_for_item(service: ModelsService, modelId: str | None = None) -> Response:
     wanted = None if modelId is None else model_id(modelId)
-    asked = query()
-    item = asked.get("itemid")
-    if item is None:
-        raise InvalidRequest("itemId is missing: give the item to recommend for, as ?itemId=…")
-    count = recommendation_count(asked.get("recommendationcount"))
-    recommender = service.recommender(wanted)
-    # An empty item id is no event: popular items, or nothing.
-    if not item.strip():
-        return recommended(recommender.recommend_items([], None, count, time.time()))
-    return recommended(recommender.similar_items(item.strip(), count))
+    return recommended(wanted, for_item(service, wanted, query(request.environ)))
 
 
 def recommend_for_events(service: ModelsService, modelId: str | None = None) -> Response:
     wanted = None if modelId is None else model_id(modelId)
-    asked = query()
-    count = recommendation_count(asked.get("recommendationcount"))
-    events = usage_events(body())
-    recommender = service.recommender(wanted)
-    user = asked.get("userid", "").strip() or None
-    return recommended(recommender.recommend_items(sar_events(events), user, count, time.time()))
+    return recommended(wanted, for_events(service, wanted, query(request.environ), body()))
 
 
 def upload_input(service: ModelsService, container: str, path: str) -> Response:
@@ -98,12 +75,6 @@ def upload_input(service: ModelsService, container: str, path: str) -> Response:
     return empty(204 if whole else 202)
 
 
-def query() -> dict[str, str]:
-    """The query by lower-case names: case does not matter; of several the first one counts."""
-    pairs = [(name.lower(), value) for name, value in request.args.items(multi=True)]
-    return dict(reversed(pairs))
-
-
 def body() -> bytes:
     """The JSON text of the request; an empty body may have any media type."""
     text = request.get_data(cache=False)
@@ -115,9 +86,9 @@ def body() -> bytes:
     return text
 
 
-def recommended(pairs: Sequence[tuple[str, float]]) -> Response:
-    items = [{"recommendedItemId": item, "score": score} for item, score in pairs]
-    return Response(orjson.dumps(items), content_type=JSON)
+def recommended(wanted: str | None, pairs: Pairs) -> Response:
+    g.logged = logged(wanted, pairs)
+    return Response(as_json(pairs), content_type=JSON)
 
 
 def empty(status: int) -> Response:

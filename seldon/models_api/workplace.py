@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from seldon.errors import InvalidSetting
+from seldon.models_api.database import Database
 from seldon.models_api.inputs import LocalInputs, RemoteInputs, open_inputs
 from seldon.models_api.parts import PartialUploads
+from seldon.models_api.queue import TrainingQueue
 from seldon.models_api.registry import ModelRegistry
 from seldon.models_api.store import ModelStore
 
@@ -27,6 +29,7 @@ class Workplace:
     """
 
     registry: ModelRegistry
+    queue: TrainingQueue
     store: ModelStore
     inputs: LocalInputs | RemoteInputs
     uploads: PartialUploads
@@ -39,7 +42,7 @@ def open_workplace(settings: Mapping[str, Any]) -> Workplace:
     Raises
     ------
     InvalidSetting, RegistryUnavailable
-        The registry cannot be used; see `ModelRegistry`.
+        The registry cannot be used; see `Database`.
     """
     try:
         store = ModelStore(settings["MODELS_ROOT"])
@@ -49,8 +52,10 @@ def open_workplace(settings: Mapping[str, Any]) -> Workplace:
         ) from error
     url = settings["MODELS_DATABASE"] or f"sqlite:///{store.root / 'registry.sqlite'}"
     inputs = open_inputs(settings["MODELS_INPUT_ROOT"])
+    database = Database(url)
     return Workplace(
-        ModelRegistry(url),
+        ModelRegistry(database),
+        TrainingQueue(database),
         store,
         inputs,
         PartialUploads(store.root / ".parts", inputs),

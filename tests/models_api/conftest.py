@@ -5,6 +5,8 @@ import io
 import pytest
 
 from seldon.models_api import mount
+from seldon.models_api.database import Database
+from seldon.models_api.queue import TrainingQueue
 from seldon.models_api.registry import ModelRegistry
 from seldon.models_api.trainer import Trainer
 from seldon.models_api.training import warm_up
@@ -18,6 +20,22 @@ T7 = {"u1": "ABC", "u2": "ABCD", "u3": "ADE", "u4": "ACD", "u5": "ABCDE", "u6": 
 T7_CSV = "".join(
     f"{user},{item},2017-04-01T12:00:00\n" for user, items in T7.items() for item in items
 )
+PARAMETERS = {"blobContainerName": "a", "usageRelativePath": "b"}
+UNKNOWN = "0b8f2c1e-6f0e-4d53-9a55-0c7e8f1d2a34"
+
+
+def started(registry, queue, host="here"):
+    """A run of a new model."""
+    model = registry.create(PARAMETERS, None)
+    (queued,) = [one for one in queue.unfinished() if one.id == model.id]
+    return queue.claim(queued, host)
+
+
+def completed(registry, queue):
+    """Id of a model whose run is completed."""
+    run = started(registry, queue)
+    assert queue.complete(run, {"numberOfUsers": 3})
+    return run.model_id
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +62,22 @@ def database(request, tmp_path):
 
 
 @pytest.fixture
-def registry(database):
-    registry = ModelRegistry(database)
+def opened(database):
+    opened = Database(database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry(opened):
+    registry = ModelRegistry(opened)
     yield registry
     registry.close()
+
+
+@pytest.fixture
+def queue(opened):
+    return TrainingQueue(opened)
 
 
 @pytest.fixture
@@ -82,7 +112,9 @@ def app(settings, place):
     from seldon.operation.log import RequestLog
     from seldon.web import create_web_app
 
-    app = create_web_app("test", settings, RequestLog())
+    request_log = RequestLog()
+    app = create_web_app("test", settings, request_log)
+    app.extensions["request_log"] = request_log
     mount(app, settings)
     yield app
     app.extensions["models_api"].registry.close()

@@ -1,5 +1,6 @@
 """The acceptance cases I1 to I25 of the API's contract, and the cases E through HTTP."""
 
+import json
 import logging
 import re
 import sqlite3
@@ -602,6 +603,19 @@ def test_row_43_the_queue_says_how_many_are_before(client):
         "Waiting for 1 other training",
         "Waiting for 2 other trainings",
     ]
+
+
+def test_the_log_has_the_model_and_how_many_places_were_backfilled(client, trained, app, capfd):
+    model_id = trained()
+    for path in (f"/api/models/{model_id}/recommend?itemId=B", "/api/models/default/recommend"):
+        client("POST" if path.endswith("d") else "GET", path)
+    app.extensions["request_log"].flush()
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    said = [
+        {name: line.get(name) for name in ("model", "returned", "backfilled")} for line in lines
+    ]
+    assert {"model": model_id, "returned": 4, "backfilled": 2} in said  # E5
+    assert {"model": "default", "returned": 5, "backfilled": 5} in said
 
 
 def test_creation_times_are_utc(client):

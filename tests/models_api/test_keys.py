@@ -7,44 +7,42 @@ KEYS = ApiKeys(admin=["admin-1", "admin-2"], recommend=["rec-1", "rec-2", ""])
 
 @pytest.mark.parametrize("key", ["admin-1", "admin-2"])
 def test_admin_keys_open_everything(key):
-    assert KEYS.find({"x-api-key": key}).is_admin
+    assert KEYS.find(key).is_admin
 
 
 @pytest.mark.parametrize("key", ["rec-1", "rec-2"])
 def test_recommend_keys_open_recommendations_only(key):
-    assert KEYS.find({"x-api-key": key}).is_admin is False
+    assert KEYS.find(key).is_admin is False
 
 
 @pytest.mark.parametrize(
-    "headers",
+    "sent",
     [
-        {},
-        {"x-api-key": ""},
-        {"x-api-key": " "},
-        {"x-api-key": "ADMIN-1"},
-        {"x-api-key": "admin-12"},
-        {"x-api-key": "wrong,admin-1"},
-        {"x-api-key": "\xe9\xff"},
-        {"x-api-key": "\N{SNOWMAN}"},
-        {"authorization": "admin-1"},
+        "",
+        " ",
+        "ADMIN-1",
+        "admin-12",
+        "wrong,admin-1",
+        "\xe9\xff",
+        "\N{SNOWMAN}",
     ],
 )
-def test_row_47_nothing_else_opens_anything(headers):
-    assert KEYS.find(headers) is None and not KEYS.is_admin(headers)
+def test_row_47_nothing_else_opens_anything(sent):
+    assert KEYS.find(sent) is None
 
 
 def test_row_47_empty_keys_never_match():
     keys = ApiKeys(admin=["", ""], recommend=[""])
-    assert keys.find({"x-api-key": ""}) is None
+    assert keys.find("") is None
 
 
 def test_row_47_of_two_headers_the_first_counts():
-    assert KEYS.is_admin({"x-api-key": "admin-2,wrong"})
+    assert KEYS.find("admin-2,wrong").is_admin
 
 
 def test_a_key_beyond_ascii_is_its_utf8_bytes():
     keys = ApiKeys(admin=["schlüssel"], recommend=[])
-    assert keys.is_admin({"x-api-key": "schlüssel".encode().decode("latin-1")})
+    assert keys.find("schlüssel".encode().decode("latin-1")).is_admin
 
 
 def test_row_48_keys_are_not_in_what_is_printed():

@@ -7,13 +7,14 @@ from http.client import HTTPConnection
 
 import pytest
 
+from seldon.models_api.gate import caller
 from seldon.models_api.keys import ApiKeys
-from seldon.models_api.limits import CallLimits, caller
+from seldon.models_api.limits import CallLimits
 from tests.models_api.conftest import ADMIN, RECOMMEND
 from tests.services.processes import gunicorn
 
 KEYS = ApiKeys(admin=["admin"], recommend=["recommend"])
-KEY = KEYS.find({"x-api-key": "recommend"})
+KEY = KEYS.find("recommend")
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_keys_and_addresses_have_allowances_of_their_own(limits):
     assert admitted(ours, "a", None) == 6
     assert admitted(ours, "b", None) == 6
     assert admitted(ours, "c", KEY) == 600
-    assert admitted(ours, "c", KEYS.find({"x-api-key": "admin"})) == 600
+    assert admitted(ours, "c", KEYS.find("admin")) == 600
 
 
 def test_all_processes_count_together(limits):

@@ -21,7 +21,7 @@ from seldon.base import load_recommender
 from seldon.errors import InvalidData
 from seldon.models_api import trainer as trainer_module
 from seldon.models_api.keeper import SERVER_GONE_SECONDS, is_served, only_trainer
-from seldon.models_api.registry import MAXIMUM_ATTEMPTS
+from seldon.models_api.queue import MAXIMUM_ATTEMPTS
 from seldon.models_api.schemas import ModelStatus, TrainingStatistics, to_json
 from seldon.models_api.trainer import Trainer
 from seldon.models_api.training import Outcome, train_model
@@ -268,7 +268,7 @@ class Watching(Trainer):
 
     def __init__(self, place, train, message, act):
         def is_needed():
-            (queued,) = place.registry.unfinished() or [None]
+            (queued,) = place.queue.unfinished() or [None]
             if queued and queued.message == message and self.acted_at is None:
                 self.acted_at = time.monotonic()
                 act(queued.id)
@@ -313,18 +313,18 @@ def test_a_trainer_that_is_stopped_gives_its_run_back(place):
     trainer = Watching(place, sleeping, "Core Training", lambda _: trainer.stop())
     assert trainer.train_next()
     assert status(place, model_id) is ModelStatus.Created
-    (queued,) = place.registry.unfinished()
+    (queued,) = place.queue.unfinished()
     assert queued.attempts == 0
     assert leftovers(place) == set()
 
 
 def test_a_run_of_another_host_is_left_alone_while_it_beats(place, train):
     create(place)
-    (queued,) = place.registry.unfinished()
-    run = place.registry.claim(queued, "another-host")
+    (queued,) = place.queue.unfinished()
+    run = place.queue.claim(queued, "another-host")
     assert not Trainer(place).train_next()
-    place.registry._clock = lambda: time.time() - trainer_module.ABANDONED_SECONDS - 1
-    assert place.registry.beat(run)
+    place.queue._clock = lambda: time.time() - trainer_module.ABANDONED_SECONDS - 1
+    assert place.queue.beat(run)
     assert Trainer(place).train_next()
     assert status(place, run.model_id) is ModelStatus.Completed
 
@@ -336,7 +336,7 @@ def test_two_trainers_never_train_one_model(place):
         with place.store.locked(model_id) as again:
             assert not again
         assert not Trainer(place).train_next()
-    assert place.registry.unfinished()[0].attempts == 0
+    assert place.queue.unfinished()[0].attempts == 0
 
 
 def test_sweeping_leaves_what_is_registered_and_what_is_in_work(place, train):
@@ -402,7 +402,7 @@ def test_row_41_trainers_killed_at_random_points_lose_nothing(place, settings, t
         time.sleep(rng.uniform(0, 0.4))
         process.kill()
         process.join()
-        if len(place.registry.unfinished()) < 3:
+        if len(place.queue.unfinished()) < 3:
             ids += [create(place, usageRelativePath="big.csv") for _ in range(3)]
     train()
     assert not (place.inputs.root / "two-at-once").exists()
@@ -437,7 +437,7 @@ def command(settings, *options):
 def test_the_command_goes_on_where_a_killed_one_was(place, settings):
     ids = [create(place) for _ in range(2)]
     killed = command(settings)
-    wait_for(lambda: _running(place) or not place.registry.has_unfinished())
+    wait_for(lambda: _running(place) or not place.queue.has_unfinished())
     killed.kill()
     killed.wait()
     assert command(settings, "--until-idle").wait(120) == 0
@@ -445,7 +445,7 @@ def test_the_command_goes_on_where_a_killed_one_was(place, settings):
 
 
 def _running(place):
-    unfinished = place.registry.unfinished()
+    unfinished = place.queue.unfinished()
     return [model for model in unfinished if model.status is ModelStatus.InProgress]
 
 
@@ -458,7 +458,7 @@ def test_a_trainer_starts_by_itself_is_started_again_and_ends_with_the_server(pl
         "from seldon.models_api.keeper import TrainerKeeper;"
         "from seldon.models_api.workplace import open_workplace;"
         "settings = json.loads(sys.argv[1]); place = open_workplace(settings);"
-        "keeper = TrainerKeeper(place.registry, place.store.root, settings); keeper.start();"
+        "keeper = TrainerKeeper(place.queue, place.store.root, settings); keeper.start();"
         "time.sleep(300)"
     )
     names = ("MODELS_ROOT", "MODELS_INPUT_ROOT", "MODELS_DATABASE", "TRAINING_MEMORY_BYTES")

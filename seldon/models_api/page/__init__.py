@@ -8,12 +8,10 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from seldon.errors import SeldonError
-from seldon.models_api.keys import ApiKeys
-from seldon.models_api.limits import CallLimits
+from seldon.models_api.gate import Gate
 from seldon.models_api.page import facts, plots
 from seldon.models_api.page.access import Access
 from seldon.models_api.page.pages import Pages
-from seldon.models_api.page.session import Sessions
 from seldon.models_api.service import ModelsService
 
 _POLICY = (
@@ -22,7 +20,7 @@ _POLICY = (
 )
 
 
-def create_page(service: ModelsService, keys: ApiKeys, limits: CallLimits) -> Blueprint:
+def create_page(service: ModelsService, gate: Gate) -> Blueprint:
     """The page as a blueprint; everything but the way in asks for a session."""
     blueprint = Blueprint(
         "models_page",
@@ -31,7 +29,7 @@ def create_page(service: ModelsService, keys: ApiKeys, limits: CallLimits) -> Bl
         template_folder="templates",
         static_folder="static",
     )
-    access = Access(Sessions(keys), limits)
+    access = Access(gate)
     pages = Pages(service)
 
     def route(methods: str, path: str, view: Callable[..., Any]) -> None:

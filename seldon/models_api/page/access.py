@@ -8,7 +8,7 @@ from flask import Response, make_response, redirect, render_template, request, u
 from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response as AnyResponse
 
-from seldon.models_api.limits import CallLimits, caller, retry_after
+from seldon.models_api.gate import Gate
 from seldon.models_api.page.session import COOKIE, Sessions
 
 log = logging.getLogger(__name__)
@@ -19,9 +19,9 @@ _OPEN = ("models_page.login", "models_page.static")
 class Access:
     """Lets people with a session through, and everybody else to the form that asks for the key."""
 
-    def __init__(self, sessions: Sessions, limits: CallLimits) -> None:
-        self._sessions = sessions
-        self._limits = limits
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._sessions = Sessions(gate.keys)
 
     def guard(self) -> AnyResponse | None:
         """Before every request: the session, and for a change the token of our own forms.
@@ -51,22 +51,16 @@ class Access:
         target = _on_this_page(request.values.get("next", ""))
         if request.method == "GET":
             return make_response(render_template("models_page/login.html", next=target))
-        key = self._sessions.key(request.form.get("key", ""))
-        wait = self._limits.wait(caller(request.environ), key)
-        if wait:
-            page = render_template("models_page/login.html", next=target, wait=retry_after(wait))
-            answer = Response(page, 429, mimetype="text/html")
-            answer.headers["Retry-After"] = retry_after(wait)
-            return answer
-        cookie = self._sessions.begin(key)
-        if cookie is None:
-            log.warning("the page at /models was asked for with a wrong key")
-            page = render_template("models_page/login.html", next=target, wrong=True)
-            return Response(page, 401, mimetype="text/html")
+        # Typed text takes the way of a header: UTF-8 bytes, handed over as Latin-1.
+        typed = request.form.get("key", "").encode("utf-8", "replace").decode("latin-1")
+        visit = self._gate.visit_with(typed, request.environ)
+        if visit.retry_after or not visit.is_admin:
+            log.warning("the page at /models was asked for with a wrong key, or too often")
+            return _refused(target, visit.retry_after)
         response = redirect(request.script_root + target, 303)
         response.set_cookie(
             COOKIE,
-            cookie,
+            self._sessions.begin(),
             max_age=self._sessions.seconds,
             path=url_for("models_page.models"),
             secure=request.is_secure,
@@ -81,6 +75,12 @@ class Access:
             COOKIE, url_for("models_page.models"), httponly=True, samesite="Strict"
         )
         return response
+
+
+def _refused(target: str, retry_after: str | None) -> Response:
+    page = render_template("models_page/login.html", next=target, wrong=True, wait=retry_after)
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    return Response(page, 429 if retry_after else 401, headers, mimetype="text/html")
 
 
 def _on_this_page(target: str) -> str:

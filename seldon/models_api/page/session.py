@@ -8,7 +8,7 @@ import secrets
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from seldon.models_api.keys import HEADER, ApiKeys, Key
+from seldon.models_api.keys import ApiKeys
 
 COOKIE = "models_page"
 SESSION_SECONDS = 8 * 3600
@@ -29,15 +29,8 @@ class Sessions:
         self._keys = keys
         self.seconds = seconds
 
-    def key(self, typed: str) -> Key | None:
-        """The key that somebody typed."""
-        # It takes the way of a header: UTF-8 bytes, handed over as Latin-1.
-        return self._keys.find({HEADER: typed.strip().encode("utf-8", "replace").decode("latin-1")})
-
-    def begin(self, key: Key | None) -> str | None:
-        """The cookie of a new session; `None` when `key` is not an admin key."""
-        if key is None or not key.is_admin:
-            return None
+    def begin(self) -> str:
+        """The cookie of a new session."""
         return self._cookies.dumps(secrets.token_urlsafe(16))
 
     def is_open(self, cookie: str | None) -> bool:
