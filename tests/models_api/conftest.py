@@ -46,19 +46,35 @@ def postgresql_url():
         yield url
 
 
+@pytest.fixture
+def empty_postgresql(postgresql_url):
+    """URL of the one PostgreSQL server of the session, without our tables."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(sa.make_url(postgresql_url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE IF EXISTS models, facts"))
+    engine.dispose()
+    return postgresql_url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
 def database(request, tmp_path):
     """URL of an empty database: every test that uses it runs on both kinds."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'registry.sqlite'}"
-    import sqlalchemy as sa
+    return request.getfixturevalue("empty_postgresql")
 
-    url = request.getfixturevalue("postgresql_url")
-    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE IF EXISTS models, facts"))
-    engine.dispose()
-    return url
+
+BOTH_DATABASES = pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="sqlite"),
+        pytest.param({"MODELS_DATABASE": "postgresql"}, id="postgresql", marks=pytest.mark.service),
+    ],
+    indirect=True,
+)
+"""Runs a test of the API or the trainer on both kinds."""
 
 
 @pytest.fixture
@@ -84,6 +100,9 @@ def queue(opened):
 def settings(request, tmp_path):
     from seldon.config import settings
 
+    chosen = dict(getattr(request, "param", {}))
+    if chosen.get("MODELS_DATABASE") == "postgresql":
+        chosen["MODELS_DATABASE"] = request.getfixturevalue("empty_postgresql")
     values, _ = settings(
         None,
         {},
@@ -92,7 +111,7 @@ def settings(request, tmp_path):
             "MODELS_ROOT": str(tmp_path / "models"),
             "MODELS_INPUT_ROOT": str(tmp_path / "inputs"),
             "START_TRAINER": False,
-            **getattr(request, "param", {}),
+            **chosen,
         },
     )
     return values

@@ -11,7 +11,7 @@ import pytest
 
 from seldon.errors import InvalidSetting
 from seldon.models_api.registry import ModelRegistry
-from tests.models_api.conftest import ADMIN, ADMIN_2, RECOMMEND, RECOMMEND_2, T7_CSV
+from tests.models_api.conftest import ADMIN, ADMIN_2, BOTH_DATABASES, RECOMMEND, RECOMMEND_2, T7_CSV
 from tests.services.processes import ROOT
 
 UNKNOWN = "0b8f2c1e-6f0e-4d53-9a55-0c7e8f1d2a34"
@@ -69,6 +69,7 @@ def test_i3_the_secondary_admin_key_and_no_models(client):
     assert answer.content_type == JSON
 
 
+@BOTH_DATABASES
 def test_i4_a_minimal_body(client):
     answer = client.create()
     assert answer.status_code == 201
@@ -184,6 +185,7 @@ def test_i14_an_unknown_id(client, method):
     assert empty(client(method, f"/api/models/{UNKNOWN}"), 404)
 
 
+@BOTH_DATABASES
 def test_i15_a_model_that_is_not_trained(client, train):
     waiting = client.create().json["id"]
     for method in ("GET", "POST"):
@@ -211,6 +213,7 @@ def test_i17_counts_in_range(client, trained):
     assert len(client.ranked(f"{path}&recommendationCount=100")) == 4
 
 
+@BOTH_DATABASES
 def test_i18_the_first_model_to_complete_is_the_default(client, trained):
     assert empty(client("GET", "/api/models/default"), 404)
     first = trained()
@@ -220,6 +223,7 @@ def test_i18_the_first_model_to_complete_is_the_default(client, trained):
     assert answer.json == client("GET", f"/api/models/{first}").json
 
 
+@BOTH_DATABASES
 def test_i19_only_completed_models_become_the_default(client, trained, train):
     first = trained()
     for wanted in (failed(client, train), UNKNOWN):
@@ -233,6 +237,7 @@ def test_setting_a_default_that_is_no_guid(client, query):
     assert message(answer, 400) == "modelId is not valid"
 
 
+@BOTH_DATABASES
 def test_i20_another_default(client, trained):
     trained()
     second = trained(similarityFunction="Lift")
@@ -245,6 +250,7 @@ def test_i20_another_default(client, trained):
     assert lists[0] == lists[1] != []
 
 
+@BOTH_DATABASES
 def test_i21_deleting_the_default(client, trained, place):
     model_id = trained()
     path = f"/api/models/{model_id}"
@@ -264,6 +270,7 @@ def test_a_completed_model_whose_folder_is_gone(client, trained, place):
     assert empty(client("GET", f"/api/models/{model_id}/recommend?itemId=A"), 404)
 
 
+@BOTH_DATABASES
 def test_i23_the_list_is_short(client):
     ids = sorted([client.create(description="one").json["id"], client.create().json["id"]])
     listed = client("GET", "/api/models").json
@@ -457,6 +464,7 @@ def test_ids_with_any_characters(client, train):
         assert {entry["recommendedItemId"] for entry in answer.json} == set(items) - {item}
 
 
+@BOTH_DATABASES
 def test_a_completed_model_in_full(client, trained):
     client("PUT", "/api/inputs/shop/two/part1.csv", data=T7_CSV.encode())
     client("PUT", "/api/inputs/shop/two/part2.csv", data=b"u1,A,notatime\nu1\nu9,A,x\n")
@@ -595,6 +603,7 @@ def test_a_missing_evaluation_and_a_missing_catalog(client):
     }
 
 
+@BOTH_DATABASES
 def test_row_43_the_queue_says_how_many_are_before(client):
     ids = [client.create().json["id"] for _ in range(3)]
     messages = [client("GET", f"/api/models/{one}").json["modelStatusMessage"] for one in ids]

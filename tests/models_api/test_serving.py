@@ -1,7 +1,6 @@
 """Models in memory: loaded once, bounded, followed; and the same folder under /recommend."""
 
 import json
-import shutil
 import threading
 import time
 import urllib.request
@@ -19,7 +18,6 @@ from seldon.sar.training import train as train_sar
 from seldon.saved import write
 from tests.models_api.conftest import RECOMMEND
 from tests.services.processes import gunicorn
-from tests.shared_data import shared_file
 
 
 def save_model(folder, n_items=20):
@@ -157,46 +155,6 @@ def test_a_model_with_integer_ids_serves_a_seldon_server(client, train, place, t
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/recommend?{query}") as answer:
             served = json.load(answer)["recommended"]
     assert [entry["item"] for entry in served] == [int(item) for item, _ in ranked[:5]]
-
-
-@pytest.mark.shared_data
-def test_j_public_data_through_the_api(client, train, place):
-    """Cases J1, J5, J6 and J7, with ids as the files have them."""
-    demo = shared_file("product-recommendations-demo/demoUsage.csv").parent
-    for name in ("demoUsage.csv", "demoCatalog.csv"):
-        shutil.copyfile(demo / name, place.inputs.root / "shop" / name)
-    files = {"usageRelativePath": "demoUsage.csv", "catalogFileRelativePath": "demoCatalog.csv"}
-    jaccard = client.create(**files, supportThreshold=3, enableColdItemPlacement=True).json["id"]
-    counts = client.create(
-        usageRelativePath="demoUsage.csv", supportThreshold=3, similarityFunction="Cooccurrence"
-    ).json["id"]
-    train()
-    statistics = client("GET", f"/api/models/{jaccard}").json["statistics"]
-    for report, total in (("usageEventsParsing", 11_838), ("catalogParsing", 101)):
-        assert statistics[report]["totalLinesCount"] == total
-        assert statistics[report]["successfulLinesCount"] == total
-        assert "errors" not in statistics[report]
-    assert statistics["numberOfUsers"] == 2343
-    assert statistics["numberOfUsageItems"] == statistics["numberOfCatalogItems"] == 101
-    assert statistics["catalogCoverage"] == 1.0
-    ranked = client.ranked(
-        f"/api/models/{jaccard}/recommend?itemId=DQF-00248&recommendationCount=5"
-    )
-    assert ranked == [
-        ("DAF-00349", pytest.approx(242 / 1176, abs=1e-9)),
-        ("DAF-00288", pytest.approx(0.1773648649, abs=1e-9)),
-        ("DAF-00448", pytest.approx(0.1145374449, abs=1e-9)),
-        ("DAF-00416", pytest.approx(0.1077898551, abs=1e-9)),
-        ("DAF-00419", pytest.approx(0.0856882407, abs=1e-9)),
-    ]
-    ranked = client.ranked(f"/api/models/{counts}/recommend?itemId=DAF-00396&recommendationCount=5")
-    assert ranked == [
-        ("DQF-00248", 28),
-        ("DAF-00288", 14),
-        ("DAF-00420", 7),
-        ("DAF-00448", 7),
-        ("DAF-00450", 6),
-    ]
 
 
 def test_the_folder_of_a_model_is_one_of_the_package(client, train, place):

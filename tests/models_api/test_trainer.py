@@ -26,6 +26,7 @@ from seldon.models_api.schemas import ModelStatus, TrainingStatistics, to_json
 from seldon.models_api.trainer import Trainer
 from seldon.models_api.training import Outcome, train_model
 from seldon.models_api.workplace import open_workplace
+from tests.models_api.conftest import BOTH_DATABASES
 from tests.services.processes import ROOT, stop
 
 PARAMETERS = {
@@ -88,6 +89,7 @@ def hungry(run, place, progress):
     return hold
 
 
+@BOTH_DATABASES
 def test_a_training_in_its_own_process(place, train):
     model_id = create(place)
     train()
@@ -98,6 +100,7 @@ def test_a_training_in_its_own_process(place, train):
     assert leftovers(place) == set()
 
 
+@BOTH_DATABASES
 def test_row_41_a_training_that_dies_is_tried_three_times(place):
     model_id = create(place)
     trainer = Trainer(place, crashing)
@@ -117,6 +120,7 @@ def test_row_41_a_training_that_dies_is_tried_three_times(place):
     assert leftovers(place) == set()
 
 
+@BOTH_DATABASES
 def test_an_exception_is_shown_and_tried_again(place):
     model_id = create(place)
     trainer = Trainer(place, raising)
@@ -278,6 +282,7 @@ class Watching(Trainer):
         super().__init__(place, train, is_needed)
 
 
+@BOTH_DATABASES
 def test_row_43_i22_deleting_a_running_model_stops_it_within_seconds(place):
     model_id = create(place)
 
@@ -299,6 +304,7 @@ def deleted_at_the_end(run, place, progress):
     return outcome
 
 
+@BOTH_DATABASES
 def test_i22_no_artefact_of_a_deleted_model_remains(place, train):
     model_id = create(place)
     Trainer(place, deleted_at_the_end).train_next()
@@ -308,6 +314,7 @@ def test_i22_no_artefact_of_a_deleted_model_remains(place, train):
     assert leftovers(place) == set()
 
 
+@BOTH_DATABASES
 def test_a_trainer_that_is_stopped_gives_its_run_back(place):
     model_id = create(place)
     trainer = Watching(place, sleeping, "Core Training", lambda _: trainer.stop())
@@ -329,6 +336,7 @@ def test_a_run_of_another_host_is_left_alone_while_it_beats(place, train):
     assert status(place, run.model_id) is ModelStatus.Completed
 
 
+@BOTH_DATABASES
 def test_two_trainers_never_train_one_model(place):
     model_id = create(place)
     with place.store.locked(model_id) as mine:
@@ -422,7 +430,7 @@ def test_row_41_trainers_killed_at_random_points_lose_nothing(place, settings, t
 
 def command(settings, *options):
     """The trainer's command, as somebody types it."""
-    names = ("MODELS_ROOT", "MODELS_INPUT_ROOT")
+    names = ("MODELS_ROOT", "MODELS_INPUT_ROOT", "MODELS_DATABASE")
     environ = {f"SELDON_{name}": settings[name] for name in names}
     return subprocess.Popen(
         [sys.executable, "-m", "seldon.models_api.trainer", *options],
@@ -434,6 +442,7 @@ def command(settings, *options):
 
 @pytest.mark.slow
 @pytest.mark.service
+@BOTH_DATABASES
 def test_the_command_goes_on_where_a_killed_one_was(place, settings):
     ids = [create(place) for _ in range(2)]
     killed = command(settings)
@@ -493,6 +502,7 @@ def test_the_server_is_gone_when_no_process_holds_its_lock(tmp_path, monkeypatch
     assert not asked()
 
 
+@BOTH_DATABASES
 def test_statistics_are_stored_as_the_wire_shows_them(place, train):
     model_id = create(place)
     train()
