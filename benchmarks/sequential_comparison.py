@@ -52,12 +52,16 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Options:
-    """What bounds the training of SLi-Rec (epochs, newest steps read) and of SASRec."""
+    """What bounds the training of SLi-Rec (epochs, newest steps read) and of SASRec (dropouts).
+
+    SLi-Rec's checkpoints stand in `folder`; there a training that was stopped goes on.
+    """
 
     seed: int
     epochs: int
     history: int
     dropouts: Sequence[float]
+    folder: Path
 
 
 def main() -> None:
@@ -67,13 +71,14 @@ def main() -> None:
     kept: dict[str, dict] = {}
     if arguments.out and Path(arguments.out).exists():
         kept = json.loads(Path(arguments.out).read_text())
+    temporary = tempfile.TemporaryDirectory()
+    folder = Path(arguments.folder or temporary.name)
     for name in arguments.only or MODELS:
         started = time.time()
         runs = []
         for seed in range(42, 42 + (arguments.seeds if name in SEEDED else 1)):
-            scores, chosen = MODELS[name](
-                data, Options(seed, arguments.epochs, arguments.history, arguments.dropout)
-            )
+            limits = (arguments.epochs, arguments.history, arguments.dropout)
+            scores, chosen = MODELS[name](data, Options(seed, *limits, folder))
             runs.append(per_user(scores, data.before(1), data.target(1)))
             print(f"{name}, seed {seed}: {runs[-1].mean(0).round(4)} {chosen}", flush=True)
         kept[name] = {
@@ -201,14 +206,20 @@ def sasrec(data: Sequences, options: Options) -> tuple[np.ndarray, dict]:
     return score(kept, data.before(1)), chosen
 
 
-def slirec(data: Sequences, options: Options, **changed) -> tuple[np.ndarray, dict]:
-    """SLi-Rec as `python -m seldon.slirec train` makes it; the validation picks the epoch."""
+def slirec(
+    data: Sequences, options: Options, popularity: float = 0.0, **changed
+) -> tuple[np.ndarray, dict]:
+    """SLi-Rec as `python -m seldon.slirec train` makes it; the validation picks the epoch.
+
+    `popularity` is the weight of popularity in `SLiRecRecommender`, which needs no training of
+    its own: what `options.folder` has of a training is taken from there.
+    """
     import torch
 
-    from seldon.slirec.dataset import Groups, split
+    from seldon.slirec.dataset import split
     from seldon.slirec.events import Events
     from seldon.slirec.hyperparameters import Hyperparameters
-    from seldon.slirec.training import scores as scored
+    from seldon.slirec.model import SLiRecRecommender
     from seldon.slirec.training import train
 
     torch.set_num_threads(1)
@@ -223,20 +234,26 @@ def slirec(data: Sequences, options: Options, **changed) -> tuple[np.ndarray, di
     dataset = split(events, seed=options.seed, valid_negatives=100)
     limits = {"epochs": options.epochs, "max_seq_length": options.history}
     settings = Hyperparameters.of({"seed": options.seed, **limits, **changed})
-    with tempfile.TemporaryDirectory() as folder:
-        trained = train(dataset, settings, folder)
-    column = dataset.vocabulary.item_numbers(data.ids.astype(str))
-    own = dataset.vocabulary.own_categories()[column]
-    rows = []
-    for start in range(0, len(data.items), 4):
-        position = dataset.test.position[start : start + 4]
-        shape = (len(position), len(column))
-        every = Groups(position, np.broadcast_to(column, shape), np.broadcast_to(own, shape))
-        # What training never met has number 0 and comes behind everything else.
-        rows.append(np.where(column > 0, scored(trained.network, dataset, every), -np.inf))
-    best = max(report["group_auc"] for report in trained.history)
+    trained = train(dataset, settings, options.folder / _folder_name(options.seed, changed))
+    recommender = SLiRecRecommender.of(trained.network, dataset, popularity=popularity)
+    best = trained.history[trained.best_epoch - 1]["group_auc"]
     chosen = {**changed, "epoch": trained.best_epoch, "valid group AUC": round(best, 4)}
-    return np.concatenate(rows), chosen
+    return _ranked(recommender, data), chosen
+
+
+def _folder_name(seed: int, changed: dict) -> str:
+    return "-".join(["slirec", str(seed), *(f"{name}-{value}" for name, value in changed.items())])
+
+
+def _ranked(recommender, data: Sequences) -> np.ndarray:
+    """Scores at the test; what training never met comes behind everything else."""
+    names = data.ids.astype(str)
+    column = {name: number for number, name in enumerate(names)}
+    rows = np.full((len(data.items), data.n_items), -np.inf)
+    for row, (items, times) in enumerate(zip(data.items, data.times, strict=True)):
+        found, scores = recommender.rank(names[items[:-1]], times[:-1], now=times[-1])
+        rows[row, [column[name] for name in found]] = scores
+    return rows
 
 
 MODELS: dict[str, Callable[[Sequences, Options], tuple[np.ndarray, dict]]] = {
@@ -244,6 +261,7 @@ MODELS: dict[str, Callable[[Sequences, Options], tuple[np.ndarray, dict]]] = {
     "item similarity": item_similarity,
     "SAR": sar,
     "SLi-Rec": slirec,
+    "SLi-Rec, popularity=1": partial(slirec, popularity=1.0),
     "SLi-Rec, 50 negatives": partial(slirec, train_num_ngs=50),
     "SLi-Rec as published": partial(slirec, variant="published"),
     "SASRec, full softmax": sasrec,
@@ -337,6 +355,7 @@ def _arguments() -> argparse.Namespace:
         default=[0.3, 0.5],
         help="of SASRec; the validation chooses; default 0.3 0.5",
     )
+    parser.add_argument("--folder", help="keep SLi-Rec's checkpoints here, and go on from them")
     parser.add_argument("--only", action="append", choices=MODELS, help="may be repeated")
     parser.add_argument("--out", help="keep every user's values here, and add to what is there")
     return parser.parse_args()

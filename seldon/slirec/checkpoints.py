@@ -132,7 +132,7 @@ def _opened(path: Path, vocabulary: SequenceVocabulary) -> ModelFolder:
     if opened.metadata.get("vocabulary") != vocabulary.fingerprint:
         raise InvalidModel(
             f"{path} was trained with another vocabulary ({opened.metadata.get('vocabulary')}, "
-            f"this data set has {vocabulary.fingerprint}): its numbers mean other items; train "
-            "into another folder, or use the data set it was trained on"
+            f"this data set has {vocabulary.fingerprint}): its numbers mean other items; use the "
+            "data set it was trained on, train into another folder, or remove this one"
         )
     return opened

@@ -124,6 +124,13 @@ def split(
     """
     if order not in ("file", "time"):
         raise InvalidParameter(f"order={order!r} is neither 'file' nor 'time'")
+    for name, value in (
+        ("seed", seed),
+        ("valid_negatives", valid_negatives),
+        ("test_negatives", test_negatives),
+    ):
+        if value < 0:
+            raise InvalidParameter(f"{name}={value} is not a whole number from 0")
     if not len(events):
         raise InvalidParameter("there are no events to split")
     rows, users, start = _blocks(events, order)
@@ -246,8 +253,8 @@ def _sampled(positive: Numbers, pool: Numbers, negatives: int, rng: np.random.Ge
     """For each positive, distinct items from the pool that are not it; shape (n, negatives)."""
     if len(positive) and negatives and len(np.unique(pool)) <= negatives:
         raise InvalidParameter(
-            f"{negatives} negatives are wanted for each positive, but the training events hold "
-            f"only {len(np.unique(pool))} items"
+            f"{negatives} negatives are wanted for each positive, but the training events, all "
+            f"but each user's last two, hold only {len(np.unique(pool))} items"
         )
     sampled = np.empty((len(positive), negatives), np.int32)
     for row, own in enumerate(positive.tolist()):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from seldon.errors import InvalidParameter
+from seldon.slirec.whole_files import whole_file
 
 COLUMNS = {
     "user": "user_id",
@@ -65,6 +66,7 @@ def read_events(
         what is not given is called as in `COLUMNS`. A file may lack the category only when
         ``{"category": ""}`` says so.
     separator : str
+        One character.
 
     Raises
     ------
@@ -73,6 +75,11 @@ def read_events(
         names the line.
     """
     names = {**COLUMNS, **(columns or {})}
+    for role, name in names.items():
+        if not name and role != "category":
+            raise InvalidParameter(f"the column map leaves out {role!r}; only a category may lack")
+    if len(separator) != 1:
+        raise InvalidParameter(f"separator={separator!r} is not one character")
     wanted = [name for name in names.values() if name]
     try:
         table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_filter=False)
@@ -80,9 +87,10 @@ def read_events(
         raise InvalidParameter(f"{path}: not a table of events: {error}") from error
     missing = [name for name in wanted if name not in table.columns]
     if missing:
+        found = ", ".join(map(repr, table.columns))
         raise InvalidParameter(
-            f"{path}: has no column {missing[0]!r}, only {', '.join(map(str, table.columns))}; "
-            "name the columns with a column map"
+            f"{path}: has no column {missing[0]!r} when split at {separator!r}, only {found}; "
+            "name the columns with a column map, or another separator"
         )
     text = {role: _text(table[name]) for role, name in names.items() if name}
     for role in ("user", "item"):
@@ -102,7 +110,8 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
     table = pd.DataFrame({name: getattr(events, role) for role, name in COLUMNS.items()})
     # No time stamp inside the gzip file, so that equal events are equal bytes.
     packing: Any = {"method": "gzip", "mtime": 0} if Path(path).suffix == ".gz" else None
-    table.to_csv(path, sep="\t", index=False, compression=packing)
+    with whole_file(path) as file:
+        table.to_csv(file, sep="\t", index=False, compression=packing)
 
 
 def _text(column: pd.Series[str]) -> Text:

@@ -8,7 +8,6 @@ import os
 import pickle
 import pickletools
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from seldon.errors import InvalidModel, InvalidParameter
+from seldon.slirec.whole_files import whole_file
 
 Location = str | os.PathLike[str]
 
@@ -160,22 +160,11 @@ def read_inventory(path: Location) -> InventorySnapshot:
 
 def write_inventory(snapshot: InventorySnapshot, path: Location) -> None:
     """Write `snapshot` as JSON, one product a line; the file appears whole or not at all."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     products = ",\n  ".join(json.dumps(asdict(p), ensure_ascii=False) for p in snapshot.products)
     head = json.dumps({"source": snapshot.source, "taken_at": snapshot.taken_at})[:-1]
     text = f'{head}, "products": [\n  {products}\n]}}\n'
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def import_pickled_inventory(path: Location) -> InventorySnapshot:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seldon.slirec.network import SLiRecNetwork
 
 ABSENT = -1
+DOCUMENT = "model.json"
 
 
 class SLiRecRecommender(Recommender):
@@ -153,18 +154,19 @@ class SLiRecRecommender(Recommender):
         return ids
 
     def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """Everything the model is: arrays by name, and a JSON document."""
+        """Everything the model is: arrays by name, and a JSON document.
+
+        The document says nothing about users, who are not needed to score.
+        """
         arrays = {
             **{f"weights.{name}": values for name, values in self.weights.items()},
             "item_ids": self.item_ids,
             "item_counts": self.item_counts,
         }
-        # Users are not needed to score; a served model holds nothing about them.
-        vocabulary = {**self.vocabulary.to_json(), "users": []}
         return arrays, {
             "parameters": self.get_params(),
             "hyperparameters": self.hyperparameters.to_json(),
-            "vocabulary": vocabulary,
+            "vocabulary": {**self.vocabulary.to_json(), "users": []},
         }
 
     @classmethod
@@ -172,8 +174,29 @@ class SLiRecRecommender(Recommender):
         cls, arrays: Mapping[str, npt.NDArray[Any]], document: Mapping[str, Any]
     ) -> Self:
         """The model that `to_arrays` told."""
-        made = cls(**document["parameters"])
-        made._ready(
+        return cls(**document["parameters"])._filled(arrays, document)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write `to_arrays` as one file an array and ``model.json``."""
+        where = Path(folder)
+        arrays, document = self.to_arrays()
+        for name, values in arrays.items():
+            np.save(where / f"{name}.npy", values)
+        text = json.dumps(document, ensure_ascii=False)
+        (where / DOCUMENT).write_text(text, encoding="utf-8")
+
+    def load(self, folder: str | os.PathLike[str]) -> Self:
+        """Read back what `save` wrote; torch is not needed."""
+        opened = open_folder(folder, verify=False)
+        names = [name.removesuffix(".npy") for name in opened.files if name.endswith(".npy")]
+        try:
+            document = json.loads((opened.path / DOCUMENT).read_text(encoding="utf-8"))
+            return self._filled({name: opened.array(name) for name in names}, document)
+        except (OSError, ValueError, KeyError, TypeError, InvalidSetting) as error:
+            raise InvalidModel(f"{opened.path}: not a SLi-Rec model: {error!r}") from error
+
+    def _filled(self, arrays: Mapping[str, npt.NDArray[Any]], document: Mapping[str, Any]) -> Self:
+        self._ready(
             {
                 name.removeprefix("weights."): values
                 for name, values in arrays.items()
@@ -184,40 +207,6 @@ class SLiRecRecommender(Recommender):
             arrays["item_ids"],
             arrays["item_counts"],
         )
-        return made
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write weights as arrays, names and hyperparameters as JSON."""
-        where = Path(folder)
-        for name, values in self.weights.items():
-            np.save(where / f"{name}.npy", values)
-        np.save(where / "item_ids.npy", self.item_ids)
-        np.save(where / "item_counts.npy", self.item_counts)
-        # Users are not needed to score; a served folder holds nothing about them.
-        document = {**self.vocabulary.to_json(), "users": []}
-        (where / "vocabulary.json").write_text(
-            json.dumps(document, ensure_ascii=False), encoding="utf-8"
-        )
-        (where / "hyperparameters.json").write_text(
-            json.dumps(self.hyperparameters.to_json(), indent=1), encoding="utf-8"
-        )
-
-    def load(self, folder: str | os.PathLike[str]) -> Self:
-        """Read back what `save` wrote; torch is not needed."""
-        opened = open_folder(folder, verify=False)
-        arrays = {
-            name.removesuffix(".npy"): opened.array(name.removesuffix(".npy"))
-            for name in opened.files
-            if name.endswith(".npy")
-        }
-        try:
-            ids, counts = arrays.pop("item_ids"), arrays.pop("item_counts")
-            names = json.loads((opened.path / "vocabulary.json").read_text(encoding="utf-8"))
-            values = json.loads((opened.path / "hyperparameters.json").read_text(encoding="utf-8"))
-            vocabulary = SequenceVocabulary.from_json(names)
-            self._ready(arrays, Hyperparameters.of(values), vocabulary, ids, counts)
-        except (OSError, ValueError, KeyError, InvalidSetting) as error:
-            raise InvalidModel(f"{opened.path}: not a SLi-Rec model: {error!r}") from error
         return self
 
     def _ready(
@@ -290,6 +279,11 @@ def _item_ids(vocabulary: SequenceVocabulary, ids: Mapping[str, int] | None) -> 
     else:
         found = list(range(1, len(names) + 1))
     used = [number for number in found if number != ABSENT]
+    if not used:
+        raise InvalidParameter(
+            f"none of the {len(names)} trained items has an id; was the model trained on the "
+            "events of this inventory?"
+        )
     if len(set(used)) != len(used):
         twice = next(number for number in used if used.count(number) > 1)
         raise InvalidParameter(f"id {twice} stands for more than one item")

@@ -83,6 +83,8 @@ def generate(
     count = rules.users if users is None else users
     if count < 1:
         raise InvalidParameter(f"users={count} is not at least 1")
+    if seed < 0:
+        raise InvalidParameter(f"seed={seed} is not a whole number from 0")
     if not len(inventory):
         raise InvalidParameter("the inventory is empty: there is nothing to view")
     within = _groups_by_product(inventory, rules.within, "within")

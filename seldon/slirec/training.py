@@ -90,7 +90,7 @@ def train(
     Raises
     ------
     InvalidParameter
-        Nothing to train on or to validate with.
+        Nothing to train on or to validate with, or a device that is not here.
     InvalidModel
         `folder` holds the training of another vocabulary or of other hyperparameters.
     TrainingDiverged
@@ -99,7 +99,7 @@ def train(
     _check(dataset, h)
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
-    run = TrainingRun(dataset, h, device or _accelerator())
+    run = TrainingRun(dataset, h, _usable(device) if device else _accelerator())
     found = newest_checkpoint(where, h, dataset.vocabulary)
     history: list[dict[str, float]] = []
     best: Weights = {}
@@ -278,6 +278,15 @@ def _check(dataset: SequenceDataset, h: Hyperparameters) -> None:
         raise InvalidParameter(
             "there is nothing to validate with: no valid groups, or no negatives"
         )
+
+
+def _usable(device: str) -> str:
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).partition("\n")[0]
+        raise InvalidParameter(f"device={device!r} cannot be used here: {why}") from None
+    return device
 
 
 def _accelerator() -> str:

@@ -87,10 +87,10 @@ class SequenceVocabulary:
             own = tuple(int(number) for number in document["item_category"])
             users = tuple(document["users"])
         except (KeyError, TypeError, ValueError) as error:
-            raise InvalidModel(f"vocabulary.json: incomplete: {error!r}") from error
+            raise InvalidModel(f"vocabulary: incomplete: {error!r}") from error
         if len(own) != len(items) or not all(0 <= n < len(categories) for n in own):
             raise InvalidModel(
-                f"vocabulary.json: item_category has {len(own)} numbers for {len(items)} items "
+                f"vocabulary: item_category has {len(own)} numbers for {len(items)} items "
                 f"and {len(categories)} categories"
             )
         return cls(items, categories, users, own)

@@ -186,6 +186,12 @@ def test_own_categories_come_from_the_inventory_or_the_last_training_event():
     assert np.array_equal(groups.category, told.vocabulary.own_categories()[groups.item])
 
 
+@pytest.mark.parametrize("name", ["seed", "valid_negatives", "test_negatives"])
+def test_numbers_below_0_are_refused(name):
+    with pytest.raises(InvalidParameter, match=f"{name}=-1 is not a whole number from 0"):
+        split(chained_events(0.5), **{name: -1})
+
+
 def test_a_data_set_is_saved_and_loaded(tmp_path):
     dataset = split(chained_events(0.5))
     save_dataset(dataset, tmp_path / "data")

@@ -52,3 +52,20 @@ def test_bad_tables_are_refused_with_the_line(tmp_path, body, says):
     (tmp_path / "e.tsv").write_text(body)
     with pytest.raises(InvalidParameter, match=says):
         read_events(tmp_path / "e.tsv")
+
+
+def test_only_a_category_may_lack(tmp_path):
+    with pytest.raises(InvalidParameter, match="column map leaves out 'item'"):
+        read_events(tmp_path / "e.tsv", columns={"item": ""})
+
+
+@pytest.mark.parametrize("separator", ["", ";;"])
+def test_a_separator_is_one_character(tmp_path, separator):
+    with pytest.raises(InvalidParameter, match="is not one character"):
+        read_events(tmp_path / "e.tsv", separator=separator)
+
+
+def test_another_separator_is_suggested(tmp_path):
+    (tmp_path / "e.tsv").write_text("user_id,item_handle,timestamp,item_category\n")
+    with pytest.raises(InvalidParameter, match=r"when split at '\\t', only 'user_id,item_handle"):
+        read_events(tmp_path / "e.tsv")

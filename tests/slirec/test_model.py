@@ -244,26 +244,27 @@ def test_it_is_saved_and_loaded(recommender, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "text"),
+    "changed",
     [
-        ("vocabulary.json", '{"items": ["default_mid"]}'),
-        ("vocabulary.json", "not json"),
-        ("hyperparameters.json", '{"variant": "mended", "hidden": 3}'),
-        (
-            "vocabulary.json",
-            json.dumps(
-                {"items": ["a"], "categories": ["b"], "users": [], "item_category": [0]},
-            ),
-        ),
+        "not json",
+        "[]",
+        {"vocabulary": {"items": ["default_mid"]}},
+        {
+            "vocabulary": {"items": ["a"], "categories": ["b"], "users": [], "item_category": [0]},
+        },
+        {"hyperparameters": {"variant": "mended", "hidden": 3}},
+        {"hyperparameters": None, "vocabulary": None},
     ],
 )
-def test_a_folder_that_is_not_whole_is_refused(recommender, tmp_path, file, text):
+def test_a_folder_that_is_not_whole_is_refused(recommender, tmp_path, changed):
     from seldon.folders import publishing
 
     kind = "seldon.slirec.model:SLiRecRecommender"
     with publishing(tmp_path / "model", kind, {"parameters": {}}) as folder:
         recommender.save(folder)
-        (folder / file).write_text(text)
+        document = json.loads((folder / "model.json").read_text())
+        text = changed if isinstance(changed, str) else json.dumps({**document, **changed})
+        (folder / "model.json").write_text(text)
     with pytest.raises(InvalidModel):
         load_recommender(tmp_path / "model")
 

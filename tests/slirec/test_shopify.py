@@ -10,13 +10,8 @@ import pytest
 
 from seldon.errors import InvalidParameter
 from seldon.slirec.inventory import InventorySnapshot, read_inventory, sample_inventory
-from seldon.slirec.shopify import (
-    TAG,
-    clean_up,
-    plan_clean_up,
-    populate,
-    take_snapshot,
-)
+from seldon.slirec.shop_filling import TAG, clean_up, plan_clean_up, populate
+from seldon.slirec.shopify import take_snapshot
 from seldon.slirec.shopify_api import ShopifyClient, ShopRefused, ShopUnavailable
 from tests.services.shopify import TOKEN, Shop, serving
 

@@ -144,3 +144,5 @@ def test_nothing_to_generate():
         generate(InventorySnapshot(()), replace(rules, within=()), seed=1, now=NOW)
     with pytest.raises(InvalidParameter, match="users=0"):
         generate(sample_inventory(), rules, seed=1, now=NOW, users=0)
+    with pytest.raises(InvalidParameter, match="seed=-1 is not a whole number from 0"):
+        generate(sample_inventory(), rules, seed=-1, now=NOW)

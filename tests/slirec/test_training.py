@@ -1,7 +1,6 @@
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from seldon import metrics  # noqa: E402
 from seldon.errors import InvalidModel, InvalidParameter, ModelNotFound  # noqa: E402
 from seldon.slirec.checkpoints import load_network  # noqa: E402
 from seldon.slirec.dataset import save_dataset, split  # noqa: E402
+from seldon.slirec.examples import batches_in_a_pass  # noqa: E402
 from seldon.slirec.training import TrainingDiverged, chosen_epoch, scores, train  # noqa: E402
 from tests.slirec.sequences import chained_events  # noqa: E402
 from tests.slirec.small import small  # noqa: E402
@@ -95,31 +95,39 @@ def test_training_goes_on_where_it_stopped(tmp_path):
     assert again.history == parts.history
 
 
+KILLED = """
+import os, signal, sys, torch
+torch.set_num_threads(1)
+from seldon.slirec import training
+from seldon.slirec.dataset import load_dataset
+from tests.slirec.small import small
+step, steps = training.TrainingRun.step, int(sys.argv[3])
+def counted(run, groups):
+    global steps
+    steps -= 1
+    if steps < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(run, groups)
+training.TrainingRun.step = counted
+training.train(load_dataset(sys.argv[1]), small(epochs=4), sys.argv[2])
+"""
+
+
 @pytest.mark.slow
 def test_row_41_a_killed_training_comes_to_the_same_result(tmp_path):
     dataset = split(chained_events(0.8))
     save_dataset(dataset, tmp_path / "data")
-    program = (
-        "import sys, torch; torch.set_num_threads(1)\n"
-        "from seldon.slirec.dataset import load_dataset\n"
-        "from seldon.slirec.training import train\n"
-        "from tests.slirec.small import small\n"
-        "train(load_dataset(sys.argv[1]), small(epochs=6), sys.argv[2])\n"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "data"), str(tmp_path / "killed")]
-    for kills in (1, 2):
-        process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-        deadline = time.monotonic() + 120
-        while process.poll() is None and time.monotonic() < deadline:
-            done = [int(p.name[6:]) for p in (tmp_path / "killed").glob("epoch-*")]
-            if max(done, default=0) >= kills:
-                break
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
-    resumed = train(dataset, small(epochs=6), tmp_path / "killed")
-    whole = train(dataset, small(epochs=6), tmp_path / "whole")
-    assert len(resumed.history) == len(whole.history) == 6
+    in_an_epoch = batches_in_a_pass(dataset, small())
+    folders = [str(tmp_path / "data"), str(tmp_path / "killed")]
+    for finished in (1, 2):  # each time killed in the middle of the epoch after the next
+        steps = str(in_an_epoch + in_an_epoch // 2)
+        command = [sys.executable, "-c", KILLED, *folders, steps]
+        done = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=300)
+        assert done.returncode == -signal.SIGKILL
+        assert [p.name for p in (tmp_path / "killed").glob("epoch-*")] == [f"epoch-0000{finished}"]
+    resumed = train(dataset, small(), tmp_path / "killed")
+    whole = train(dataset, small(), tmp_path / "whole")
+    assert len(resumed.history) == len(whole.history) == 4
     assert same(weights(tmp_path / "killed", dataset), weights(tmp_path / "whole", dataset))
 
 
@@ -206,6 +214,11 @@ def test_nothing_to_learn_from_is_said(tmp_path):
     unlike = replace(alone.valid, item=np.repeat(alone.valid.item, 2, 1))
     with pytest.raises(InvalidParameter, match="one item alone"):
         train(replace(alone, valid=unlike), small(), tmp_path)
+
+
+def test_a_device_that_is_not_here_is_refused(tmp_path):
+    with pytest.raises(InvalidParameter, match="device='no-such' cannot be used here"):
+        train(split(chained_events(0.5)), small(), tmp_path, device="no-such")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
 
 import pytest
 
+from seldon.errors import InvalidModel
 from seldon.slirec.__main__ import main
+from seldon.slirec.commands import _measured
 from seldon.slirec.dataset import load_dataset
 from seldon.slirec.events import read_events
 from seldon.slirec.inventory import (
@@ -119,6 +122,40 @@ def test_steps_out_of_order_and_wrong_columns(tmp_path, capsys):
     assert "is not ROLE=NAME" in capsys.readouterr().err
 
 
+def test_a_full_disk_leaves_the_events_as_they_were(tmp_path, capsys, monkeypatch):
+    folder = ["--folder", str(tmp_path)]
+    main(["snapshot", "--sample", *folder])
+    main(["generate", "--users", "2", *folder])
+    before = (tmp_path / "events.tsv").read_bytes()
+
+    def full(table, path, **options):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pandas.DataFrame.to_csv", full)
+    assert main(["generate", "--users", "3", *folder]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert (tmp_path / "events.tsv").read_bytes() == before
+
+
+def test_ctrl_c_is_said_in_a_line(tmp_path, capsys, monkeypatch):
+    folder = ["--folder", str(tmp_path)]
+    main(["snapshot", "--sample", *folder])
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seldon.slirec.synthesis.generate", interrupted)
+    assert main(["generate", *folder]) == 130
+    assert capsys.readouterr().err == "generate: stopped; the same command goes on\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    command = f"{sys.executable} -m seldon.slirec snapshot --sample --folder {tmp_path} | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -140,9 +177,10 @@ def test_populate_snapshot_and_clean_up_ask_first(tmp_path, capsys, monkeypatch)
         monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
         assert main(["cleanup", "--inventory", str(small)]) == 1
         assert "--yes says so beforehand" in capsys.readouterr().err
-        monkeypatch.setattr("sys.stdin", Terminal("no\n"))
-        assert main(["cleanup", "--inventory", str(small)]) == 1
-        assert "nothing was deleted" in capsys.readouterr().err
+        for answer in ("no\n", ""):  # the second is Ctrl-D
+            monkeypatch.setattr("sys.stdin", Terminal(answer))
+            assert main(["cleanup", "--inventory", str(small)]) == 1
+            assert "nothing was deleted" in capsys.readouterr().err
         assert len(shop.products) == 10
         monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
         assert main(["cleanup", "--inventory", str(small)]) == 0
@@ -217,7 +255,9 @@ def test_bad_questions(walked, capsys, arguments, message):
 def test_odd_histories_are_answered(walked, capsys):
     for items in ("", "made-up", ",".join(["teapot"] * 60), "made-up,teapot"):
         assert main(["recommend", "--items", items, "--folder", str(walked)]) == 0
-        assert len(capsys.readouterr().out.splitlines()) == 10
+        told = capsys.readouterr()
+        assert len(told.out.splitlines()) == 10
+        assert ("training never met it: made-up" in told.err) == ("made-up" in items)
 
 
 @pytest.mark.slow
@@ -244,6 +284,30 @@ def test_a_request_through_recommend_without_torch(walked):
     numbers = {product.number for product in sample_inventory().products}
     assert len(found) == 4
     assert set(found) <= numbers - {number}
+
+
+@pytest.mark.slow
+def test_only_metrics_of_this_training_are_logged(walked):
+    found = _measured(walked)
+    assert 0 <= found["ndcg_at_2"] <= 1
+    metrics, now = walked / "metrics.json", (walked / "metrics.json").stat().st_mtime
+    os.utime(metrics, (0, 0))
+    assert _measured(walked) == {}
+    os.utime(metrics, (now, now))
+    text = metrics.read_text()
+    metrics.write_text("[{")
+    with pytest.raises(InvalidModel, match="not what the step 'evaluate' wrote"):
+        _measured(walked)
+    metrics.write_text(text)
+
+
+@pytest.mark.slow
+def test_a_model_of_another_shop_is_not_packaged(walked, tmp_path, capsys):
+    for part in ("dataset", "training"):
+        (tmp_path / part).symlink_to(walked / part)
+    write_inventory(InventorySnapshot(()), tmp_path / "inventory.json")
+    assert main(["package", "--no-mlflow", "--folder", str(tmp_path)]) == 1
+    assert "trained items has an id" in capsys.readouterr().err
 
 
 def test_unknown_hyperparameter(tmp_path, capsys):
