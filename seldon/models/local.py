@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -16,9 +15,10 @@ import orjson
 from seldon.config import PREFIX
 from seldon.errors import ModelNotFound
 from seldon.models_api import TRAINER_SETTINGS
-from seldon.models_api.requests import model_id, training_request, usage_events
+from seldon.models_api.recommend import as_json, for_events, for_item
+from seldon.models_api.requests import model_id, training_request
 from seldon.models_api.schemas import to_json
-from seldon.models_api.service import ModelsService, sar_events
+from seldon.models_api.service import ModelsService
 from seldon.models_api.serving import LoadedModels, load_model
 from seldon.models_api.workplace import open_workplace
 
@@ -86,13 +86,13 @@ class LocalModels:
         user: str | None,
         count: int,
     ) -> Any:
-        recommender = self._service.recommender(_wanted(name))
+        wanted = _wanted(name)
+        asked = {"recommendationcount": str(count), "userid": user or ""}
         if item is not None:
-            pairs = recommender.similar_items(item, count)
+            pairs = for_item(self._service, wanted, {**asked, "itemid": item})
         else:
-            given = sar_events(usage_events(orjson.dumps(list(events))))
-            pairs = recommender.recommend_items(given, user, count, time.time())
-        return [{"recommendedItemId": found, "score": score} for found, score in pairs]
+            pairs = for_events(self._service, wanted, asked, orjson.dumps(list(events)))
+        return orjson.loads(as_json(pairs))
 
 
 def _wanted(name: str) -> str | None:

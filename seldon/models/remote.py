@@ -14,6 +14,7 @@ from seldon.errors import InvalidApiKey, InvalidParameter, ModelNotFound, Seldon
 
 PART = 2**19
 """Bytes of a file sent at once: services and proxies refuse large bodies."""
+TIMEOUT_SECONDS = 60
 
 
 class RemoteModels:
@@ -101,7 +102,7 @@ class RemoteModels:
             self._url + path, body, {"x-api-key": self._key, **(headers or {})}, method=method
         )
         try:
-            with urllib.request.urlopen(request) as answer:
+            with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -109,6 +110,16 @@ class RemoteModels:
         except OSError as error:
             raise SeldonError(f"{self._url}: no answer: {error}") from error
         return json.loads(text) if text else None
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect could carry the key to somebody else; it is told as an error."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirects)
 
 
 def _refusal(status: int, text: bytes, path: str) -> SeldonError:

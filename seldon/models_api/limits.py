@@ -23,7 +23,7 @@ class CallLimits:
     for calls without a valid key. When that is used up the address waits, whatever key it sends:
     else guessing would go on, and only the answers to wrong guesses would change. A key that this
     address has used with success within the last hour is no guess and does not wait, so that
-    nobody behind the same proxy can lock it out.
+    guesses from behind the same proxy do not stop a shop that is in use.
 
     What is counted lies in one file of fixed size, mapped by every process. Names are hashed into
     it with a secret: two that meet in one place share its allowance, and nobody can aim at
@@ -111,8 +111,10 @@ def _mapped(file: Path) -> memoryview[float]:
     size = PLACES * 8
     descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        # Room on the disk now: a mapped page that finds none later ends the process.
-        os.posix_fallocate(descriptor, 0, size)
+        # Written, not only made long: a mapped page that finds no room on the disk later would
+        # end the process.
+        there = os.fstat(descriptor).st_size
+        os.pwrite(descriptor, bytes(max(size - there, 0)), there)
         return memoryview(mmap.mmap(descriptor, size)).cast("d")
     finally:
         os.close(descriptor)

@@ -1,9 +1,11 @@
 """`python -m seldon.models`: in a folder, and against a running service of several workers."""
 
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -78,6 +80,30 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path, monkeypatch, capsys):
     assert "no answer" in capsys.readouterr().err
     assert main(["--url", "ftp://127.0.0.1", "list"]) == 1
     assert "expected http" in capsys.readouterr().err
+
+
+def test_row_51_a_redirect_does_not_get_the_key(monkeypatch, capsys):
+    asked = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("MODELS_API_KEY", "x")
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        assert main(["--url", f"http://127.0.0.1:{server.server_port}", "list"]) == 1
+        server.shutdown()
+        thread.join()
+    assert asked == ["/api/models"]
+    assert "the service answered 302" in capsys.readouterr().err
 
 
 def test_an_item_may_have_colons():

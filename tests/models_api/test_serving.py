@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import urllib.request
 
 import numpy as np
@@ -116,24 +115,15 @@ def test_row_32_a_damaged_folder_is_a_500_and_no_crash(client, train, place):
     assert str(place.store.root) not in answer.text
 
 
-def test_the_first_request_maps_and_does_not_read(client, train, place):
-    """30,000 items in a folder of megabytes: no file of it is parsed."""
-    rng = np.random.default_rng(0)
-    lines = (f"u{u},i{i},2026-01-01\n" for u, i in rng.integers(0, 3000, (60_000, 2)).tolist())
-    (place.inputs.root / "shop" / "many.csv").write_text("".join(lines))
-    client.create(usageRelativePath="many.csv", supportThreshold=3)
+def test_a_loaded_model_is_mapped_and_not_read(client, train):
+    """That it takes under 100 ms is for the benchmark to measure."""
+    client.create(supportThreshold=3)
     train()
-    client.ranked("/api/models/default/recommend?itemId=i1")  # imports, first-time work
-    seconds = []
-    service = client._client.application.extensions["models_api"]
-    for _ in range(5):
-        for folder in list(service.loaded._entries):
-            service.loaded.drop(folder)
-        started = time.perf_counter()
-        client.ranked("/api/models/default/recommend?itemId=i1")
-        seconds.append(time.perf_counter() - started)
-    # The aim is 100 ms, which the benchmark measures; here the machine may be busy.
-    assert min(seconds) < 1
+    model = client._client.application.extensions["models_api"].recommender(None)
+    similarity = model.similarity
+    arrays = [similarity.indptr, similarity.columns, similarity.values, model.items.ids]
+    for array in (*arrays, model.occurrences, model.popular):
+        assert isinstance(array.base, np.memmap)
 
 
 @pytest.mark.slow
