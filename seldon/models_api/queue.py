@@ -15,12 +15,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from seldon.models_api.database import DEFAULT, UNFINISHED, Database, facts, models
+from seldon.models_api.database import UNFINISHED, Database, models
 from seldon.models_api.schemas import ModelStatus
 
 MAXIMUM_ATTEMPTS = 3
 MAXIMUM_MESSAGE = 10_000
 
+# One statement, since several may complete at once. A default that is gone is none.
+_FIRST_DEFAULT = sa.text(
+    "INSERT INTO facts (name, value) VALUES ('default_model', :id) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value "
+    "WHERE NOT EXISTS (SELECT 1 FROM models WHERE models.id = facts.value)"
+)
 _RUNNING = models.c.status == ModelStatus.InProgress.name
 
 
@@ -135,9 +141,6 @@ class TrainingQueue:
 
     def complete(self, run: Run, statistics: dict[str, Any]) -> bool:
         """`Completed`; the first model to complete becomes the default when there is none."""
-        first = sa.select(sa.literal("default_model"), sa.literal(run.model_id)).where(
-            ~sa.exists().where(DEFAULT)
-        )
         with self._database.begin() as connection:
             written = connection.execute(
                 _of(run).values(
@@ -148,7 +151,7 @@ class TrainingQueue:
             )
             if written.rowcount != 1:
                 return False
-            connection.execute(facts.insert().from_select(["name", "value"], first))
+            connection.execute(_FIRST_DEFAULT, {"id": run.model_id})
         return True
 
     def fail(self, run: Run, message: str, statistics: dict[str, Any] | None = None) -> bool:

@@ -17,7 +17,12 @@ from seldon.models_api.schemas import Model, ModelStatus, ModelSummary
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
 
-_COMPLETED = models.c.status == ModelStatus.Completed.name
+# One statement: of several at once each is done whole, the last one stays.
+_SET_DEFAULT = sa.text(
+    "INSERT INTO facts (name, value) "
+    "SELECT 'default_model', id FROM models WHERE id = :id AND status = 'Completed' "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _STATUS = sa.select(models.c.status).where(models.c.id == sa.bindparam("id"))
 _STATUS_OF_DEFAULT = sa.select(models.c.id, models.c.status).join_from(
     facts, models, sa.and_(DEFAULT, models.c.id == facts.c.value)
@@ -97,15 +102,8 @@ class ModelRegistry:
 
     def set_default(self, model_id: str) -> bool:
         """Whether there is a completed model of that id; then it is the default now."""
-        completed = sa.select(sa.literal("default_model"), models.c.id).where(
-            models.c.id == model_id, _COMPLETED
-        )
         with self._database.begin() as connection:
-            if connection.execute(completed).first() is None:
-                return False
-            connection.execute(facts.delete().where(DEFAULT))
-            connection.execute(facts.insert().from_select(["name", "value"], completed))
-        return True
+            return connection.execute(_SET_DEFAULT, {"id": model_id}).rowcount == 1
 
     def delete(self, model_id: str) -> bool:
         """Whether there was such a model; the default is cleared when it was the default."""

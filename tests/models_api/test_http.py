@@ -489,7 +489,35 @@ def test_a_completed_model_in_full(client, trained):
     ]
     assert model["modelStatusMessage"] == "Model Training Completed Successfully"
     assert model["parameters"]["usageRelativePath"] == "two"
+    assert list(model["parameters"]) == [
+        "blobContainerName",
+        "catalogFileRelativePath",
+        "usageRelativePath",
+        "evaluationUsageRelativePath",
+        "supportThreshold",
+        "cooccurrenceUnit",
+        "similarityFunction",
+        "enableColdItemPlacement",
+        "enableColdToColdRecommendations",
+        "enableUserAffinity",
+        "enableUserToItemRecommendations",
+        "allowSeedItemsInRecommendations",
+        "enableBackfilling",
+        "decayPeriodInDays",
+    ]
     statistics = model["statistics"]
+    assert list(statistics) == [
+        "totalDuration",
+        "trainingDuration",
+        "storingUserHistoryDuration",
+        "catalogParsing",
+        "usageEventsParsing",
+        "numberOfCatalogItems",
+        "numberOfUsageItems",
+        "numberOfUsers",
+        "catalogCoverage",
+        "evaluation",
+    ]
     spans = [statistics.pop(f"{name}Duration") for name in ("total", "training")]
     spans += [statistics.pop("storingUserHistoryDuration")]
     reports = [statistics["usageEventsParsing"], statistics["catalogParsing"]]

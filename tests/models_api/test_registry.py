@@ -1,5 +1,9 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
+from seldon.models_api.database import models
 from seldon.models_api.schemas import ModelStatus
 from tests.models_api.conftest import PARAMETERS, UNKNOWN, completed, started
 
@@ -48,4 +52,45 @@ def test_i21_deleting_the_default_clears_it(registry, queue):
     assert not registry.delete(first)
     assert registry.status(first) is None and registry.status(None) is None
     assert registry.status(second) == (second, ModelStatus.Completed)
+    assert completed(registry, queue) == registry.default().id
+
+
+def at_once(calls):
+    """Make the calls from a thread each, at the same moment; what they returned or raised."""
+    ready = threading.Barrier(len(calls))
+
+    def call(function):
+        ready.wait()
+        try:
+            return function()
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls))
+
+
+def test_row_33_many_defaults_at_once(registry, queue):
+    ids = [completed(registry, queue) for _ in range(6)]
+    for _ in range(5):
+        done = at_once([partial(registry.set_default, model_id) for model_id in ids])
+        assert done == [True] * 6
+        assert registry.default().id in ids
+
+
+def test_i18_models_that_complete_at_once(registry, queue):
+    for _ in range(3):
+        runs = [started(registry, queue) for _ in range(6)]
+        assert at_once([partial(queue.complete, run, {}) for run in runs]) == [True] * 6
+        ids = [run.model_id for run in runs]
+        assert registry.default().id in ids
+        for model_id in ids:
+            registry.delete(model_id)
+
+
+def test_a_default_that_is_gone_keeps_nobody_from_becoming_it(registry, queue, opened):
+    gone = completed(registry, queue)
+    with opened.begin() as connection:  # a default set while its model was being deleted
+        connection.execute(models.delete().where(models.c.id == gone))
+    assert registry.default() is None and registry.status(None) is None
     assert completed(registry, queue) == registry.default().id
