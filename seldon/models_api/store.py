@@ -8,6 +8,7 @@ root/
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -45,11 +46,9 @@ class ModelStore:
 
     def remove(self, model_id: str) -> None:
         """Take the model away in one step; whoever has it mapped goes on with it."""
-        try:
-            leaving = Path(tempfile.mkdtemp(prefix=f".{model_id}.gone.", dir=self.root))
+        leaving = Path(tempfile.mkdtemp(prefix=f".{model_id}.gone.", dir=self.root))
+        with contextlib.suppress(FileNotFoundError):
             self.folder(model_id).rename(leaving / model_id)
-        except FileNotFoundError:
-            pass
         shutil.rmtree(leaving, ignore_errors=True)
 
     def clean(self, model_id: str) -> None:
