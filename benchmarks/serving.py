@@ -144,7 +144,7 @@ def drive(contender: Contender, url: str, seconds: int, connections: int) -> Mea
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
     return Measured(
         float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),
-        as_ms(re.search(r"99%\s+(\S+)", said)[1]),
+        as_ms(re.search(r"\n +99% +(\S+)", said)[1]),
         used / max(requests, 1) * 1e6,
         int(failed[1]) if failed else 0,
     )
