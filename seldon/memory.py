@@ -14,6 +14,11 @@ def available_memory() -> int:
     return max(0, min(limit for limit in limits if limit is not None))
 
 
+def resident_memory() -> int:
+    """Bytes of this process that are in memory now, shared ones included."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
 def give_back_memory() -> None:
     """Return to the system what was allocated and freed.
 

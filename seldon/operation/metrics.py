@@ -10,7 +10,14 @@ from functools import cache
 from pathlib import Path
 
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 from prometheus_client.mmap_dict import MmapedDict
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -47,6 +54,11 @@ BAD_LISTS = Counter("recommender_bad_candidate_lists", "Values in memcached that
 CACHE_FAILURES = Counter("recommender_cache_failures", "Requests memcached could not be asked for")
 REFUSED = Counter("recommender_refused", "Requests refused because too many waited")
 CLIENT_GONE = Counter("recommender_client_gone", "Answers that the client did not take in time")
+RESIDENT = Gauge(
+    "recommender_worker_resident_bytes",
+    "Memory of the largest worker",
+    multiprocess_mode="livemax",
+)
 LOST_LINES = Counter("recommender_lost_log_lines", "Log lines dropped because nobody read them")
 
 

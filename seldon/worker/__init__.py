@@ -21,6 +21,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http import RequestParser, wsgi
 from gunicorn.workers.base import Worker
 
+from seldon.memory import resident_memory
 from seldon.operation import metrics
 from seldon.operation.health import begin_draining
 from seldon.worker.connection import Connection
@@ -282,7 +283,8 @@ class EventWorker(Worker):  # type: ignore[misc]
                 self._close(connection)
 
     def _sweep(self) -> None:
-        """Close what has been slow, idle or lingering for too long."""
+        """Every second: close what has been slow, idle or lingering for too long."""
+        metrics.RESIDENT.set(resident_memory())
         now = self._swept = time.monotonic()
         for connection in list(self._connections):
             if connection.closing:

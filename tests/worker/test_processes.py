@@ -210,6 +210,17 @@ def test_row_59_readiness_tells_the_truth(tmp_path):
         assert "Traceback" not in service.text()
 
 
+def test_row_28_a_leak_shows_in_the_metrics(folder):
+    code = OWN.replace("    if client", "    kept.append(b'x' * 2**20)\n    if client") + "kept = []\n"
+    (folder / "algs" / "own.py").write_text(code)
+    with serving(folder, "-w", "1") as service:
+        before = eventually(lambda: service.metric("recommender_worker_resident_bytes"))
+        for _ in range(60):
+            assert service.get(PATH).status == 200
+        grown = before + 50 * 2**20
+        eventually(lambda: service.metric("recommender_worker_resident_bytes") > grown)
+
+
 def test_row_60_counters_never_fall_over_restarts(folder):
     """Workers of a few requests each; the directory of metrics stays small."""
     metrics = folder / "metrics"
