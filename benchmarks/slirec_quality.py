@@ -10,6 +10,7 @@ seed trains on one thread; checkpoints stand in `--folder`, where a stopped run 
 import argparse
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +31,19 @@ def main() -> None:
     given = arguments()
     torch.set_num_threads(1)
     dataset = read(given.data)
-    print("| test |", *(f"{name} |" for name in METRICS), *(f"own categories: {n} |" for n in OWN))
+    columns = [*METRICS, *(f"own categories: {name}" for name in OWN)]
+    print("| test", *columns, sep=" | ", end=" |\n")
+    print("| --- " * (1 + len(columns)) + "|")
     for name, rule in BASELINES.items():
-        print(
-            row(f"rule: {name}", values(lambda groups, rule=rule: rule(dataset, groups), dataset))
-        )
+        print(row(f"rule: {name}", values(partial(rule, dataset), dataset)))
     rows = []
     for seed in given.seeds:
         settings = Hyperparameters.of({"variant": given.variant, "seed": seed})
         trained = train(dataset, settings, given.folder / f"{given.variant}-{seed}")
 
         def probabilities(groups, network=trained.network):
-            return 1 / (1 + np.exp(-scores(network, dataset, groups).astype(np.float64)))
+            logits = scores(network, dataset, groups).astype(np.float64)
+            return np.exp(-np.logaddexp(0, -logits))
 
         rows.append(values(probabilities, dataset))
         print(

@@ -80,7 +80,8 @@ def evaluate(
     if own_categories:
         chosen = with_own_categories(chosen, dataset.vocabulary)
     logits = scores(network, dataset, chosen).astype(np.float64)
-    found = [judged("SLi-Rec", 1 / (1 + np.exp(-logits)), seed=seed, resamples=resamples)]
+    scored = np.exp(-np.logaddexp(0, -logits))  # the logistic function, which cannot overflow
+    found = [judged("SLi-Rec", scored, seed=seed, resamples=resamples)]
     for name, baseline in BASELINES.items():
         scored = baseline(dataset, chosen)
         found.append(judged(name, scored, seed=seed, resamples=resamples, probabilities=False))

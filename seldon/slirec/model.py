@@ -252,8 +252,9 @@ class SLiRecRecommender(Recommender):
             popular: npt.NDArray[np.float64] = self._share[rows]
             return popular
         logits = self._scorer.logits(self._history(known, times, now), rows).astype(np.float64)
-        # Not in single precision, where good items would all become 1.
-        return 1 / (1 + np.exp(-np.clip(logits + self._bias[rows], -700, 700)))
+        # The logistic function; not in single precision, where good items would all become 1.
+        scores: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0, -(logits + self._bias[rows])))
+        return scores
 
     def _history(
         self, known: npt.NDArray[np.int64], times: npt.NDArray[np.int64], now: int
