@@ -141,6 +141,14 @@ def _package(step: Step) -> None:
     step.add_argument(
         "--name", default="slirec_shopify_model", help="in the registry (%(default)s)"
     )
+    step.add_argument(
+        "--popularity",
+        type=float,
+        default=0.0,
+        metavar="W",
+        help="weight of an item's popularity in its score: 0 ranks by how much a history raises "
+        "an item, 1 by what comes next (%(default)s)",
+    )
     step.add_argument("--tracking-uri", help="of MLflow (mlflow.db in the working folder)")
     step.add_argument("--no-mlflow", action="store_true", help="only the model for /recommend")
 

@@ -111,7 +111,7 @@ def package_command(options: Namespace) -> None:
     network, dataset = _trained(options.folder)
     inventory = read_inventory(options.folder / "inventory.json")
     numbers = {product.handle: product.number for product in inventory.products}
-    recommender = SLiRecRecommender.of(network, dataset, numbers)
+    recommender = SLiRecRecommender.of(network, dataset, numbers, popularity=options.popularity)
     path = options.folder / "model"
     save_recommender(recommender, path)
     sold = len(recommender.catalogue())
