@@ -46,6 +46,8 @@ class SLiRecRecommender(Recommender):
     """
 
     def __init__(self, popularity: float = 0.0) -> None:
+        if not 0 <= popularity < math.inf:
+            raise InvalidParameter(f"popularity={popularity!r} is not a number from 0")
         self.popularity = popularity
 
     @classmethod

@@ -230,6 +230,12 @@ def test_popularity_can_be_weighed_in(network, dataset):
     )
 
 
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
+def test_a_popularity_that_is_no_weight_is_refused(weight):
+    with pytest.raises(InvalidParameter, match=r"popularity=.* is not a number from 0"):
+        SLiRecRecommender(weight)
+
+
 def test_it_is_saved_and_loaded(recommender, tmp_path):
     save_recommender(recommender, tmp_path / "model")
     found = load_recommender(tmp_path / "model")

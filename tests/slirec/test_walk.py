@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from seldon import load_recommender
 from seldon.errors import InvalidModel
 from seldon.slirec.__main__ import main
 from seldon.slirec.commands import _measured
@@ -299,6 +300,15 @@ def test_only_metrics_of_this_training_are_logged(walked):
     with pytest.raises(InvalidModel, match="not what the step 'evaluate' wrote"):
         _measured(walked)
     metrics.write_text(text)
+
+
+@pytest.mark.slow
+def test_popularity_is_packaged(walked, tmp_path):
+    for part in ("dataset", "training", "inventory.json"):
+        (tmp_path / part).symlink_to(walked / part)
+    folder = ["--folder", str(tmp_path)]
+    assert main(["package", "--no-mlflow", "--popularity", "0.5", *folder]) == 0
+    assert load_recommender(tmp_path / "model").popularity == 0.5
 
 
 @pytest.mark.slow
