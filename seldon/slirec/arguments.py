@@ -124,6 +124,14 @@ def _train(step: Step) -> None:
     step.add_argument("--seed", type=int, help="instead of the file's")
     step.add_argument("--variant", choices=sorted(VARIANTS), help="instead of the file's")
     step.add_argument("--device", help="as PyTorch names it (the accelerator if there is one)")
+    step.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of the processor (%(default)s: the same result whatever the machine has, and no "
+        "waiting for each other on busy cores; on idle ones more are faster)",
+    )
     step.add_argument("--quiet", action="store_true", help="no progress bar")
 
 

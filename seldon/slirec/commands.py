@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from seldon.errors import InvalidModel, InvalidParameter
+from seldon.errors import InvalidModel, InvalidParameter, MissingExtra
 from seldon.slirec.inventory import read_inventory
 from seldon.slirec.whole_files import whole_file
 
@@ -71,6 +71,7 @@ def train_command(options: Namespace) -> None:
     from seldon.slirec.hyperparameters import Hyperparameters, read_hyperparameters
     from seldon.slirec.training import train
 
+    _compute_on(options.threads)
     dataset = load_dataset(_made(options.folder / "dataset", "split"))
     path = options.hyperparameters
     told = read_hyperparameters(path).to_json() if path else {}
@@ -94,6 +95,7 @@ def evaluate_command(options: Namespace) -> None:
     """Metrics of the best epoch and of the baselines on the test candidates."""
     from seldon.slirec.evaluation import evaluate, table
 
+    _compute_on(1)
     network, dataset = _trained(options.folder)
     found = evaluate(network, dataset, own_categories=options.own_categories)
     path = options.folder / "metrics.json"
@@ -165,6 +167,16 @@ def _pair(text: str) -> tuple[str, str]:
             f"--column {text!r} is not ROLE=NAME with ROLE one of user, item, time, category"
         )
     return role, name
+
+
+def _compute_on(threads: int) -> None:
+    if threads < 1:
+        raise InvalidParameter(f"--threads {threads} is not a whole number from 1")
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtra("torch", "slirec") from None
+    torch.set_num_threads(threads)
 
 
 def _made(path: Path, step: str) -> Path:

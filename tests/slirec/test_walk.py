@@ -330,5 +330,7 @@ def test_unknown_hyperparameter(tmp_path, capsys):
     capsys.readouterr()
     assert main(["train", "--hyperparameters", str(tmp_path / "bad.yaml"), *folder]) == 1
     assert "epochs" in capsys.readouterr().err
+    assert main(["train", "--threads", "0", *folder]) == 1
+    assert "--threads 0 is not a whole number from 1" in capsys.readouterr().err
     assert main(["evaluate", *folder]) == 1
     assert "the step 'train' writes it" in capsys.readouterr().err
