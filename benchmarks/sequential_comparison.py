@@ -207,7 +207,7 @@ def sasrec(data: Sequences, options: Options) -> tuple[np.ndarray, dict]:
 
 
 def slirec(
-    data: Sequences, options: Options, popularity: float = 0.0, **changed
+    data: Sequences, options: Options, popularity: float = 1.0, **changed
 ) -> tuple[np.ndarray, dict]:
     """SLi-Rec as `python -m seldon.slirec train` makes it; the validation picks the epoch.
 
@@ -261,7 +261,7 @@ MODELS: dict[str, Callable[[Sequences, Options], tuple[np.ndarray, dict]]] = {
     "item similarity": item_similarity,
     "SAR": sar,
     "SLi-Rec": slirec,
-    "SLi-Rec, popularity=1": partial(slirec, popularity=1.0),
+    "SLi-Rec, popularity=0": partial(slirec, popularity=0.0),
     "SLi-Rec, 50 negatives": partial(slirec, train_num_ngs=50),
     "SLi-Rec as published": partial(slirec, variant="published"),
     "SASRec, full softmax": sasrec,

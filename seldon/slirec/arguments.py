@@ -152,10 +152,10 @@ def _package(step: Step) -> None:
     step.add_argument(
         "--popularity",
         type=float,
-        default=0.0,
+        default=1.0,
         metavar="W",
-        help="weight of an item's popularity in its score: 0 ranks by how much a history raises "
-        "an item, 1 by what comes next (%(default)s)",
+        help="weight of an item's popularity in its score: 1 ranks by what comes next, 0 by how "
+        "much a history raises an item (%(default)s)",
     )
     step.add_argument("--tracking-uri", help="of MLflow (mlflow.db in the working folder)")
     step.add_argument("--no-mlflow", action="store_true", help="only the model for /recommend")

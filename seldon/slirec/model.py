@@ -45,7 +45,7 @@ class SLiRecRecommender(Recommender):
         than it is anyway: 0 ranks by that, 1 by how likely the item is to be next.
     """
 
-    def __init__(self, popularity: float = 0.0) -> None:
+    def __init__(self, popularity: float = 1.0) -> None:
         if not 0 <= popularity < math.inf:
             raise InvalidParameter(f"popularity={popularity!r} is not a number from 0")
         self.popularity = popularity
@@ -57,7 +57,7 @@ class SLiRecRecommender(Recommender):
         dataset: SequenceDataset,
         ids: Mapping[str, int] | None = None,
         *,
-        popularity: float = 0.0,
+        popularity: float = 1.0,
     ) -> Self:
         """From a trained network.
 

@@ -37,7 +37,8 @@ def network(dataset, tmp_path_factory):
 
 @pytest.fixture
 def recommender(network, dataset):
-    return SLiRecRecommender.of(network, dataset, {f"i{n}": 100 + n for n in range(12)})
+    ids = {f"i{n}": 100 + n for n in range(12)}
+    return SLiRecRecommender.of(network, dataset, ids, popularity=0.0)
 
 
 def shaken(h, n_items=37, n_categories=5, seed=0):
@@ -92,7 +93,7 @@ def test_numpy_scores_as_torch_does(variant, enable_bn, steps):
 
 
 def test_a_trained_model_scores_as_its_network(network, dataset):
-    recommender = SLiRecRecommender.of(network, dataset)
+    recommender = SLiRecRecommender.of(network, dataset, popularity=0.0)
     h = network.hyperparameters
     position = dataset.test.position[:5]
     batch = sequence_batch(dataset, position, h.max_seq_length)

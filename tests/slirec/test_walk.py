@@ -309,6 +309,7 @@ def test_popularity_is_packaged(walked, tmp_path):
     folder = ["--folder", str(tmp_path)]
     assert main(["package", "--no-mlflow", "--popularity", "0.5", *folder]) == 0
     assert load_recommender(tmp_path / "model").popularity == 0.5
+    assert load_recommender(walked / "model").popularity == 1
 
 
 @pytest.mark.slow
