@@ -211,7 +211,9 @@ def test_row_59_readiness_tells_the_truth(tmp_path):
 
 
 def test_row_28_a_leak_shows_in_the_metrics(folder):
-    code = OWN.replace("    if client", "    kept.append(b'x' * 2**20)\n    if client") + "kept = []\n"
+    code = (
+        OWN.replace("    if client", "    kept.append(b'x' * 2**20)\n    if client") + "kept = []\n"
+    )
     (folder / "algs" / "own.py").write_text(code)
     with serving(folder, "-w", "1") as service:
         before = eventually(lambda: service.metric("recommender_worker_resident_bytes"))
