@@ -37,7 +37,8 @@ def train_command(options: Namespace) -> None:
     parameters = parameters_of(options)
     _check_train(options)
     trained = _on_spark if options.engine == "spark" else _here
-    model, statistics, events = trained(options, parameters)
+    model, statistics, source = trained(options, parameters)
+    events = source.events if isinstance(source, Counted) else source
     metadata: dict[str, Any] = {
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
         "usage": _told(statistics.usage_parsing),
@@ -51,6 +52,12 @@ def train_command(options: Namespace) -> None:
         save_recommender(model, options.output, metadata)
     except OSError as error:
         raise _unwritable("--output", options.output, error) from error
+    # After the model: a run that fails and is repeated must not count a day twice.
+    if isinstance(source, Counted) and (options.usage or options.add):
+        try:
+            source.save(options.counts)
+        except OSError as error:
+            raise _unwritable("--counts", options.counts, error) from error
     summary = {
         "model": options.output,
         "events": statistics.events,
@@ -70,7 +77,7 @@ def train_command(options: Namespace) -> None:
 
 def _here(
     options: Namespace, parameters: TrainingParameters
-) -> tuple[SARRecommender, TrainingStatistics, Interactions | None]:
+) -> tuple[SARRecommender, TrainingStatistics, Interactions | Counted]:
     catalog = catalog_of(options)
     listed, catalog_report = catalog or (None, None)
     filtering = parameters.enable_cold_item_placement and listed is not None
@@ -79,11 +86,6 @@ def _here(
     reports, source = _source(options, parameters, known)
     with stage_bars(shown=False if options.json else None) as told:
         model, statistics = train(source, listed, parameters, told, memory=memory_of(options))
-    if isinstance(source, Counted) and (options.usage or options.add):
-        try:
-            source.save(options.counts)
-        except OSError as error:
-            raise _unwritable("--counts", options.counts, error) from error
     report = merged(reports, None) if reports else None
     # Files were read before `train` was called, which only looked at what was read.
     read = {"Parsing usage events": sum(report.duration for report in reports)}
@@ -95,7 +97,7 @@ def _here(
         catalog_parsing=catalog_report,
         durations=statistics.durations | read,
     )
-    return model, statistics, source.events if isinstance(source, Counted) else source
+    return model, statistics, source
 
 
 def _source(

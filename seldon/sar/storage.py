@@ -57,9 +57,12 @@ def read_into(model: SARRecommender, opened: ModelFolder) -> None:
     _check_memory(opened)
     if FACTS not in opened.files:
         raise InvalidModel(f"{opened.path}: {FACTS!r} is not in its manifest")
-    facts = json.loads((opened.path / FACTS).read_text(encoding="utf-8"))
-    model.latest = float(facts["latest"])
-    model.feature_weights = dict(facts["feature_weights"])
+    try:
+        facts = json.loads((opened.path / FACTS).read_text(encoding="utf-8"))
+        model.latest = float(facts["latest"])
+        model.feature_weights = dict(facts["feature_weights"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidModel(f"{opened.path / FACTS}: not what was saved: {error!r}") from error
     model.items = Vocabulary.of_sorted(opened.array("items"))
     model.similarity = Similarity(
         opened.array("similarity_offsets"),

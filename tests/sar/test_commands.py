@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from seldon.folders import open_folder
+from seldon.sar import commands
 from seldon.sar.__main__ import main
 from tests.services.processes import ROOT
 
@@ -136,6 +137,24 @@ def test_a_day_is_added_to_counts(usage, tmp_path, ask):
     assert trained("at once", "--usage", before, "--add", day) == everything
     lift = trained("lift", "--usage", usage, "--similarity", "Lift")
     assert trained("lift too", "--counts", counts, "--similarity", "Lift") == lift
+
+
+def test_a_day_is_in_the_counts_only_when_its_model_is_there(
+    usage, tmp_path, ask, refused, monkeypatch
+):
+    """Otherwise the run that is repeated after a full disk would count the day twice."""
+    counts, output = tmp_path / "counts", tmp_path / "m"
+    ask("train", "--usage", usage, "--counts", counts, "--output", output)
+    before = open_folder(counts).files
+    with monkeypatch.context() as patched:
+
+        def full(*_):
+            raise OSError("No space left on device")
+
+        patched.setattr(commands, "save_recommender", full)
+        line = refused("train", "--counts", counts, "--add", usage, "--output", output)
+    assert "No space left" in line
+    assert open_folder(counts).files == before
 
 
 def test_estimate(usage, ask, capsys):

@@ -83,6 +83,14 @@ def test_row_32_arrays_that_do_not_fit_together(folder, name, change):
         load_recommender(folder)
 
 
+@pytest.mark.parametrize("text", ["[]", "{", "{}"])
+def test_facts_that_are_not_what_was_saved(folder, text):
+    path = folder / "sar.json"
+    path.write_text(text.ljust(path.stat().st_size))  # the size is compared before
+    with pytest.raises(InvalidModel, match=r"sar\.json: not what was saved"):
+        load_recommender(folder, verify=False)
+
+
 def test_row_32_a_flipped_bit(folder):
     data = bytearray((folder / "similarity_values.npy").read_bytes())
     data[-3] ^= 4
