@@ -210,5 +210,5 @@ EVERYWHERE = {
 }
 """Errors of every operation."""
 
-ERRORS: dict[int, Any] = dict.fromkeys((400, 409, 413, 415, 429), ErrorMessage)
+ERRORS: dict[int, Any] = dict.fromkeys((400, 409, 415, 429), ErrorMessage)
 """What the body of an error is made of; the other errors have none."""
