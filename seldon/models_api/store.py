@@ -57,7 +57,7 @@ class ModelStore:
             shutil.rmtree(path, ignore_errors=True)
 
     def sweep(self, known: Callable[[], set[str]]) -> None:
-        """Remove folders of models that are not registered, and what dead trainings left.
+        """Remove folders of models that are not registered, and what dead trainings left behind.
 
         Parameters
         ----------
@@ -69,7 +69,8 @@ class ModelStore:
         models = known()
         temporary = (match[1] for match in map(_TEMPORARY.fullmatch, listed) if match)
         orphans = {name for name in listed if _MODEL.fullmatch(name)} - models
-        for model_id in {*temporary, *orphans}:
+        locks = os.listdir(self.root / ".locks")  # of the dead too; whose are held are left alone
+        for model_id in {*temporary, *orphans, *locks}:
             with self.locked(model_id) as mine:
                 if mine:
                     self.clean(model_id)

@@ -354,8 +354,10 @@ def test_sweeping_leaves_what_is_registered_and_what_is_in_work(place, train):
     working = "99999999-2222-3333-4444-555555555555"
     for name in (orphan, f".{orphan}.work.x", f".{working}.work.y", f".{kept}.z", "unrelated"):
         (place.store.root / name).mkdir()
+    (place.store.root / ".locks" / kept).touch()  # its trainer was killed before it let go
     with place.store.locked(working):
         place.store.sweep(lambda: {kept})
+        assert os.listdir(place.store.root / ".locks") == [working]
     names = {path.name for path in place.store.root.iterdir() if path.is_dir()}
     assert names == {kept, f".{working}.work.y", ".locks", "unrelated"}
 
