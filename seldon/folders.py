@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seldon.errors import InvalidModel, ModelNotFound
+from seldon.whole_files import sync
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -71,7 +72,7 @@ def publishing(
         document = {"schema": SCHEMA, "kind": kind, "metadata": metadata or {}, "files": files}
         (folder / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
         for path in [*folder.rglob("*"), folder]:
-            _sync(path)
+            sync(path)
         folder.chmod(0o755)
         _replace(folder, target)
     except BaseException:
@@ -209,14 +210,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _replace(folder: Path, target: Path) -> None:
     """Rename `folder` to `target`; a folder cannot be renamed over one that is not empty."""
     old = None
@@ -224,6 +217,6 @@ def _replace(folder: Path, target: Path) -> None:
         old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
         target.rename(old / target.name)
     folder.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)

@@ -26,6 +26,7 @@ from typing import Any
 from seldon.errors import Conflict, InvalidModel, ModelNotFound
 from seldon.folders import MANIFEST, open_folder
 from seldon.locations import Location
+from seldon.whole_files import sync, whole_file
 
 POINTER = "current"
 VERSIONS = "versions"
@@ -119,7 +120,7 @@ def add(home: Location, folder: Location) -> int:
         with _locked(home):
             number = max([0, *versions(home)]) + 1
             arriving.rename(store / str(number))
-            _sync(store)
+            sync(store)
     except BaseException:
         shutil.rmtree(arriving, ignore_errors=True)
         raise
@@ -247,20 +248,9 @@ def _locked(home: Location) -> Iterator[None]:
 
 
 def _point(home: Location, pointer: Pointer) -> Pointer:
-    path = Path(home) / POINTER
-    descriptor, name = tempfile.mkstemp(prefix=".current.", dir=home)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            document = {"version": pointer.version, "previous": list(pointer.previous)}
-            stream.write(json.dumps(document) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
+    document = {"version": pointer.version, "previous": list(pointer.previous)}
+    with whole_file(Path(home) / POINTER) as path:
+        path.write_text(json.dumps(document) + "\n", encoding="utf-8")
     return pointer
 
 
@@ -269,12 +259,4 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
-        _sync(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(target)

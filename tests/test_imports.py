@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROWS = [
-    {"errors", "settings"},
+    {"errors", "settings", "whole_files"},
     {
         "config",
         "folders",

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from seldon.check.report import Failed
 from seldon.check.subject import Answered, Request, Subject, same
+from seldon.memory import resident_memory
 
 THREADS = 8
 ENOUGH_SECONDS = 1.5  # of measuring, for each number of candidates
-LEAK_KB = 50  # a call; a worker that answers 100 a second would grow by 18 GB an hour
+LEAK_BYTES = 50 * 2**10  # a call; a worker that answers 100 a second would grow by 18 GB an hour
 
 
 def latency(number: int) -> Callable[[Subject], str]:
@@ -103,12 +104,14 @@ def check_memory(subject: Subject) -> str:
     """Memory does not grow with the number of requests."""
     requests = [one.request for one in subject.usual]
     _ask_for(subject, requests, 50, 1.0)
-    before = _resident_kb()
+    before = resident_memory()
     calls = _ask_for(subject, requests, 400, 3.0)
-    grown = _resident_kb() - before
-    if grown > 8192 and grown / calls > LEAK_KB:
-        raise Failed(f"{calls} calls took {grown / 1024:.0f} MB, {grown / calls:.0f} kB each")
-    return f"{grown / 1024:.1f} MB more after {calls} calls"
+    grown = resident_memory() - before
+    if grown > 8 * 2**20 and grown / calls > LEAK_BYTES:
+        raise Failed(
+            f"{calls} calls took {grown / 2**20:.0f} MiB, {grown / calls / 2**10:.0f} KiB each"
+        )
+    return f"{grown / 2**20:.1f} MiB more after {calls} calls"
 
 
 def _times(subject: Subject, request: Request) -> list[float]:
@@ -174,8 +177,3 @@ def _ask_for(subject: Subject, requests: list[Request], most: int, seconds: floa
     del answered
     gc.collect()
     return calls
-
-
-def _resident_kb() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024

@@ -11,7 +11,7 @@ from typing import Any
 
 from seldon.errors import InvalidModel, InvalidParameter, MissingExtra
 from seldon.slirec.inventory import read_inventory
-from seldon.slirec.whole_files import whole_file
+from seldon.whole_files import whole_file
 
 
 def generate_command(options: Namespace) -> None:

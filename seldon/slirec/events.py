@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from seldon.errors import InvalidParameter
-from seldon.slirec.whole_files import whole_file
+from seldon.whole_files import whole_file
 
 COLUMNS = {
     "user": "user_id",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from seldon.errors import InvalidModel, InvalidParameter
-from seldon.slirec.whole_files import whole_file
+from seldon.whole_files import whole_file
 
 Location = str | os.PathLike[str]
 

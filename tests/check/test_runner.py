@@ -139,7 +139,7 @@ def test_threads_that_step_on_each_other(check):
 def test_row_28_a_leak(check):
     source = "kept = []\n" + CALL + "    kept.append(bytearray(b'x' * 1_000_000))\n" + FINE
     status, reason = check(source, "memory")["memory"]
-    assert status == "fail" and "kB each" in reason
+    assert status == "fail" and "KiB each" in reason
 
 
 def test_an_answer_that_breaks_the_check_is_a_failed_check(check):

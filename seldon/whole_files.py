@@ -22,6 +22,15 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         written = Path(folder) / target.name
         yield written
-        with written.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync(written)
         written.replace(target)
+    sync(target.parent)
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Wait until what is in a file, or which names are in a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

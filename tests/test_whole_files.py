@@ -1,6 +1,6 @@
 import pytest
 
-from seldon.slirec.whole_files import whole_file
+from seldon.whole_files import whole_file
 
 
 def test_a_file_appears_at_the_end_and_its_folder_with_it(tmp_path):
