@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from seldon.errors import Conflict, InvalidModel, InvalidParameter, ModelNotFound, SeldonError
 from seldon.models_api.gate import Gate
 from seldon.models_api.operations import OPERATIONS, Operation
-from seldon.models_api.recommend import FAILURE, JSON, RecommendEndpoint
+from seldon.models_api.recommend import FAILURE, JSON, RecommendCalls
 from seldon.models_api.requests import InvalidRequest
 from seldon.models_api.service import ModelsService
 from seldon.models_api.views import empty
@@ -32,7 +32,7 @@ def mount_models_api(app: Flask, service: ModelsService, gate: Gate) -> None:
     """Put the API at its documented paths, which match without regard to case."""
     app.register_blueprint(create_blueprint(service, gate))
     most_body = app.config.get("MAX_BODY_BYTES", 2**20)
-    in_front = RecommendEndpoint(service, gate, app.extensions["record"], most_body, app.wsgi_app)
+    in_front = RecommendCalls(service, gate, app.extensions["record"], most_body, app.wsgi_app)
     app.wsgi_app = _LowerCasePaths(in_front)  # type: ignore[method-assign]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from seldon.errors import InvalidSetting
 from seldon.models_api.keys import Key
 
 PLACES = 8192
@@ -39,6 +40,11 @@ class CallLimits:
         Calls a minute; 0 is no limit.
     clock : callable
         Seconds since 1970.
+
+    Raises
+    ------
+    InvalidSetting
+        The file cannot be written.
     """
 
     def __init__(
@@ -109,12 +115,17 @@ class CallLimits:
 def _mapped(file: Path) -> memoryview[float]:
     """`PLACES` float64 of a file, shared by all who map it."""
     size = PLACES * 8
-    descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        # Written, not only made long: a mapped page that finds no room on the disk later would
-        # end the process.
-        there = os.fstat(descriptor).st_size
-        os.pwrite(descriptor, bytes(max(size - there, 0)), there)
-        return memoryview(mmap.mmap(descriptor, size)).cast("d")
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            # Written, not only made long: a mapped page that finds no room on the disk later
+            # would end the process.
+            there = os.fstat(descriptor).st_size
+            os.pwrite(descriptor, bytes(max(size - there, 0)), there)
+            return memoryview(mmap.mmap(descriptor, size)).cast("d")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise InvalidSetting(
+            f"MODELS_ROOT: {file}, where calls are counted, cannot be used: {error}"
+        ) from error

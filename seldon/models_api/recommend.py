@@ -78,7 +78,7 @@ def logged(wanted: str | None, pairs: Pairs) -> dict[str, Any]:
     return {"model": wanted or "default", "returned": len(pairs), "backfilled": backfilled}
 
 
-class RecommendEndpoint:
+class RecommendCalls:
     """A WSGI app that answers plain recommend calls and passes everything else on.
 
     What Flask does around a view takes longer than these views. Calls that are not plain (a
@@ -137,7 +137,7 @@ class RecommendEndpoint:
         length = environ.get("CONTENT_LENGTH", "")
         return (
             environ["REQUEST_METHOD"] == "POST"
-            and environ.get("CONTENT_TYPE", "").startswith("application/json")
+            and environ.get("CONTENT_TYPE", "").partition(";")[0] == "application/json"
             and len(length) < 12
             and length.isdecimal()
             and int(length) <= self._most_body

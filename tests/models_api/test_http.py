@@ -603,6 +603,23 @@ def test_large_files_come_in_parts(client, place):
     assert "is not like" in message(odd, 400)
 
 
+@pytest.mark.parametrize("settings", [{"MODELS_INPUT_ROOT": "memory://bucket"}], indirect=True)
+def test_a_bucket_takes_uploads_in_parts_and_is_trained_on(client, train):
+    data = T7_CSV.encode()
+    for start in range(0, len(data), 300):
+        part = data[start : start + 300]
+        ranged = {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}
+        answer = client("PUT", "/api/inputs/shop/in/usage.csv", data=part, headers=ranged)
+        whole = start + len(part) == len(data)
+        assert empty(answer, 204 if whole else 202)
+        created = client.create(usageRelativePath="in", supportThreshold=3)
+        assert created.status_code == (201 if whole else 400)
+    train()
+    ranked = client.ranked("/api/models/default/recommend?itemId=A")
+    assert [item for item, _ in ranked] == ["C", "D", "B", "E"]
+    client._client.application.extensions["models_api"].inputs._files.rm("/bucket", recursive=True)
+
+
 def test_row_38_no_training_reads_outside_its_container(client, tmp_path):
     (tmp_path / "inputs" / "secret.csv").write_text(T7_CSV)
     for path in ("../secret.csv", "/../secret.csv", "..\\secret.csv", "%2e%2e/secret.csv", "a\0"):

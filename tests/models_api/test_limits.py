@@ -7,6 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
+from seldon.errors import InvalidSetting
 from seldon.models_api.gate import caller
 from seldon.models_api.keys import ApiKeys
 from seldon.models_api.limits import CallLimits
@@ -95,6 +96,12 @@ def test_a_clock_set_back_or_nonsense_in_the_file_locks_nobody_out(limits, tmp_p
     assert limits().wait("a", KEY) == 0
     (tmp_path / ".calls").write_bytes(b"\xff" * 65_536)  # NaN
     assert limits().wait("a", KEY) == 0
+
+
+def test_a_file_that_cannot_be_used_is_a_clear_start_error(limits, tmp_path):
+    (tmp_path / ".calls").mkdir()
+    with pytest.raises(InvalidSetting, match=r"MODELS_ROOT: .*\.calls, where calls are counted"):
+        limits()
 
 
 def test_memory_does_not_grow_with_addresses(limits, tmp_path):

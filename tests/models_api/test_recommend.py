@@ -132,6 +132,13 @@ def test_a_body_that_breaks_off_is_refused(client, model_id):
     assert answer.status_code == 400 and list(answer.json) == ["Message"]
 
 
+@pytest.mark.parametrize("kind", ["application/jsonp", "text/plain", ""])
+def test_other_media_types_are_refused(client, kind):
+    path = f"/api/models/{UNKNOWN}/recommend"
+    answer = client("POST", path, RECOMMEND, data=b"[]", content_type=kind)
+    assert answer.status_code == 415
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
