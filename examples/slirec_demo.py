@@ -39,6 +39,9 @@ def main() -> int:
         subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
         print(f"({time.monotonic() - started:.1f} s)", flush=True)
     ask_the_service()
+    print(
+        f"\nAll of it is in {FOLDER}; docs/slirec-walkthrough.md has each step with your own shop."
+    )
     return 0
 
 

@@ -7,9 +7,11 @@ read. Output, a row a visitor: ``itemIds``, the shop's ids of the best products,
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 
@@ -25,7 +27,7 @@ class ShopRecommendations(PythonModel):
         self.handles = [product.handle for product in self.inventory.products]
 
     def predict(
-        self, context: Any, model_input: Any, params: dict[str, Any] | None = None
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> list[dict[str, Any]]:
         limit = int((params or {}).get("limit", LIMIT))
         now = time.time()
@@ -34,7 +36,7 @@ class ShopRecommendations(PythonModel):
         except InvalidParameter as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
 
-    def answer(self, row: dict[str, Any], now: float, limit: int) -> dict[str, Any]:
+    def answer(self, row: Mapping[Any, Any], now: float, limit: int) -> dict[str, Any]:
         times = row.get("timestamps")
         names, scores = self.recommender.rank(
             list(row["items"]),
