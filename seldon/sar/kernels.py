@@ -240,29 +240,71 @@ def pair_values(
 
 
 @compiled
+def kept_best(heap: Any, heap_item: Any, size: int, value: float, item: int) -> int:
+    """Put a neighbour into a list that keeps the best ``len(heap)``; returns its new size.
+
+    The list is a heap whose root is the worst. Of equal values the larger item number is the
+    worse.
+    """
+    limit = len(heap)
+    if size < limit:
+        at = size
+        while at > 0:
+            parent = (at - 1) // 2
+            above, above_item = heap[parent], heap_item[parent]
+            if above < value or (above == value and above_item > item):
+                break
+            heap[at], heap_item[at] = above, above_item
+            at = parent
+        heap[at], heap_item[at] = value, item
+        return size + 1
+    if heap[0] > value or (heap[0] == value and heap_item[0] <= item):
+        return size
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= limit:
+            break
+        if child + 1 < limit and (
+            heap[child + 1] < heap[child]
+            or (heap[child + 1] == heap[child] and heap_item[child + 1] > heap_item[child])
+        ):
+            child += 1
+        if value < heap[child] or (value == heap[child] and item > heap_item[child]):
+            break
+        heap[at], heap_item[at] = heap[child], heap_item[child]
+        at = child
+    heap[at], heap_item[at] = value, item
+    return size
+
+
+@compiled
 def shortlist(
     function: int, first: int, offsets: Any, columns: Any, counts: Any, occurrences: Any,
-    order: Any, worst: Any, rows: Any, items: Any, values: Any,
+    order: Any, worst: Any, limit: int, rows: Any, items: Any, values: Any,
 ) -> int:  # fmt: skip
     """Pairs that may enter either item's list of best neighbours, both ways round.
 
-    `worst` holds the last value of each full list. Another thread may be raising it; one that
-    is out of date only lets more through. Each row is gone through from its end: with items
-    numbered by popularity, those most like it in popularity come first, and most of the rest
-    then fall short.
+    Of a row's own pairs only the best `limit` go on. For the other way `worst` holds the last
+    value of each full list. Another thread may be raising it; one that is out of date only lets
+    more through. Each row is gone through from its end: with items numbered by popularity,
+    those most like it in popularity come first, and most of the rest then fall short.
     """
+    best, best_item = np.empty(limit), np.empty(limit, np.int32)
     filled = 0
     for row in range(len(offsets) - 1):
         one, occurs = order[first + row], occurrences[first + row]
+        size = 0
         for at in range(offsets[row + 1] - 1, offsets[row] - 1, -1):
             other = order[columns[at]]
             value = pair_value(function, counts[at], occurs, occurrences[columns[at]])
-            if value >= worst[one]:
-                rows[filled], items[filled], values[filled] = one, other, value
-                filled += 1
+            size = kept_best(best, best_item, size, value, other)
             if value >= worst[other]:
                 rows[filled], items[filled], values[filled] = other, one, value
                 filled += 1
+        for n in range(size):
+            rows[filled], items[filled], values[filled] = one, best_item[n], best[n]
+            filled += 1
     return filled
 
 
@@ -270,43 +312,13 @@ def shortlist(
 def insert(
     rows: Any, items: Any, values: Any, sizes: Any, best: Any, best_item: Any, worst: Any
 ) -> None:  # fmt: skip
-    """Put shortlisted neighbours into the lists: heaps whose root is the last of its list.
-
-    Of equal values the larger item number is the worse.
-    """
+    """Put shortlisted neighbours into the lists."""
     limit = best.shape[1]
     for n in range(len(rows)):
-        row, item, value = rows[n], items[n], values[n]
-        heap, heap_item = best[row], best_item[row]
-        if sizes[row] < limit:
-            at = sizes[row]
-            sizes[row] += 1
-            while at > 0:
-                parent = (at - 1) // 2
-                above, above_item = heap[parent], heap_item[parent]
-                if above < value or (above == value and above_item > item):
-                    break
-                heap[at], heap_item[at] = above, above_item
-                at = parent
-            heap[at], heap_item[at] = value, item
-        elif heap[0] < value or (heap[0] == value and heap_item[0] > item):
-            at = 0
-            while True:
-                child = 2 * at + 1
-                if child >= limit:
-                    break
-                if child + 1 < limit and (
-                    heap[child + 1] < heap[child]
-                    or (heap[child + 1] == heap[child] and heap_item[child + 1] > heap_item[child])
-                ):
-                    child += 1
-                if value < heap[child] or (value == heap[child] and item > heap_item[child]):
-                    break
-                heap[at], heap_item[at] = heap[child], heap_item[child]
-                at = child
-            heap[at], heap_item[at] = value, item
+        row = rows[n]
+        sizes[row] = kept_best(best[row], best_item[row], sizes[row], values[n], items[n])
         if sizes[row] == limit:
-            worst[row] = heap[0]
+            worst[row] = best[row, 0]
 
 
 @compiled

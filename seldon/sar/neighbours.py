@@ -97,7 +97,7 @@ class _Lists:
         values = np.empty(most)
         filled = kernels.shortlist(
             self._function, block.first, block.offsets, block.columns, block.counts,
-            self._occurrences, self._order, self._worst, rows, items, values,
+            self._occurrences, self._order, self._worst, self._best.shape[1], rows, items, values,
         )  # fmt: skip
         with self._lock:
             kernels.insert(
