@@ -21,7 +21,8 @@ from seldon.slirec.dataset import SequenceDataset, split, with_own_categories
 from seldon.slirec.evaluation import BASELINES, judged
 from seldon.slirec.events import read_events
 from seldon.slirec.hyperparameters import VARIANTS, Hyperparameters
-from seldon.slirec.training import scores, train
+from seldon.slirec.network import scores
+from seldon.slirec.training import train
 
 METRICS = ["auc", "mean_mrr", "ndcg@2", "ndcg@6", "group_auc"]
 OWN = ["auc", "mean_mrr"]

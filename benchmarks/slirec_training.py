@@ -15,7 +15,7 @@ from seldon.slirec.dataset import split
 from seldon.slirec.events import Events
 from seldon.slirec.examples import training_groups
 from seldon.slirec.hyperparameters import Hyperparameters
-from seldon.slirec.training import TrainingRun
+from seldon.slirec.training_run import TrainingRun
 
 POSITIVES = 400
 

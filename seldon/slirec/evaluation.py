@@ -74,7 +74,7 @@ def evaluate(
     seed, resamples : int
         Of the bootstrap.
     """
-    from seldon.slirec.training import scores
+    from seldon.slirec.network import scores
 
     chosen = dataset.test if groups is None else groups
     if own_categories:

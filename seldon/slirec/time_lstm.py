@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from seldon.errors import MissingExtra
+
+try:
+    import torch
+    from torch import Tensor, nn
+except ImportError:
+    raise MissingExtra("torch", "slirec") from None
 
 
 class TimeLSTM(nn.Module):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ torch.set_num_threads(1)
 from seldon.slirec.batches import SequenceBatch, padded  # noqa: E402
 from seldon.slirec.hyperparameters import Hyperparameters  # noqa: E402
 from seldon.slirec.network import Histories, SLiRecNetwork, next_item_loss  # noqa: E402
+from tests.services.processes import ROOT  # noqa: E402
 from tests.slirec.small import small  # noqa: E402
 
 DAY = 86_400
@@ -194,10 +198,22 @@ def test_next_item_loss_is_the_cross_entropy_of_every_step():
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():
-    from seldon.slirec.network import _kept
+    from seldon.slirec.layers import _kept
 
     for share in (0.1, 0.3, 0.9):
         kept = _kept(torch.ones(999, 101, dtype=torch.bool), share)
         assert (kept == 0).double().mean().item() == pytest.approx(share, abs=0.01)
         assert kept.mean().item() == pytest.approx(1, abs=0.05)
     assert not _kept(torch.zeros(9, 9, dtype=torch.bool), 0.3).any()
+
+
+@pytest.mark.parametrize("module", ["training", "network", "layers", "time_lstm", "checkpoints"])
+def test_row_65_without_torch(module):
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from seldon.errors import MissingExtra\n"
+        f"try: import seldon.slirec.{module}\n"
+        "except MissingExtra as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert "pip install 'seldon-recommender[slirec]'" in done.stdout, done.stderr

@@ -16,7 +16,9 @@ from seldon.errors import InvalidModel, InvalidParameter, ModelNotFound  # noqa:
 from seldon.slirec.checkpoints import load_network  # noqa: E402
 from seldon.slirec.dataset import save_dataset, split  # noqa: E402
 from seldon.slirec.examples import batches_in_a_pass  # noqa: E402
-from seldon.slirec.training import TrainingDiverged, chosen_epoch, scores, train  # noqa: E402
+from seldon.slirec.network import scores  # noqa: E402
+from seldon.slirec.training import chosen_epoch, train  # noqa: E402
+from seldon.slirec.training_run import TrainingDiverged  # noqa: E402
 from tests.slirec.sequences import chained_events  # noqa: E402
 from tests.slirec.small import small  # noqa: E402
 
@@ -98,18 +100,19 @@ def test_training_goes_on_where_it_stopped(tmp_path):
 KILLED = """
 import os, signal, sys, torch
 torch.set_num_threads(1)
-from seldon.slirec import training
+from seldon.slirec.training import train
+from seldon.slirec.training_run import TrainingRun
 from seldon.slirec.dataset import load_dataset
 from tests.slirec.small import small
-step, steps = training.TrainingRun.step, int(sys.argv[3])
+step, steps = TrainingRun.step, int(sys.argv[3])
 def counted(run, groups):
     global steps
     steps -= 1
     if steps < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(run, groups)
-training.TrainingRun.step = counted
-training.train(load_dataset(sys.argv[1]), small(epochs=4), sys.argv[2])
+TrainingRun.step = counted
+train(load_dataset(sys.argv[1]), small(epochs=4), sys.argv[2])
 """
 
 
