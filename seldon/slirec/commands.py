@@ -73,13 +73,12 @@ def train_command(options: Namespace) -> None:
 
     _compute_on(options.threads)
     dataset = load_dataset(_made(options.folder / "dataset", "split"))
-    path = options.hyperparameters
-    told = read_hyperparameters(path).to_json() if path else {}
     given = {"epochs": options.epochs, "seed": options.seed, "variant": options.variant}
-    told |= {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
+    path = options.hyperparameters
     done = train(
         dataset,
-        Hyperparameters.of(told),
+        read_hyperparameters(path, given) if path else Hyperparameters.of(given),
         options.folder / "training",
         progress=not options.quiet,
         device=options.device,

@@ -178,8 +178,17 @@ class Hyperparameters:
         }
 
 
-def read_hyperparameters(path: str | os.PathLike[str]) -> Hyperparameters:
-    """Read and check a YAML file of hyperparameters; an empty file gives every default."""
+def read_hyperparameters(
+    path: str | os.PathLike[str], instead: Mapping[str, Any] | None = None
+) -> Hyperparameters:
+    """Read and check a YAML file of hyperparameters; an empty file gives every default.
+
+    Parameters
+    ----------
+    path : path
+    instead : mapping, optional
+        Values that take the place of the file's, before its `variant` sets the others.
+    """
     try:
         import yaml
     except ImportError:
@@ -191,7 +200,7 @@ def read_hyperparameters(path: str | os.PathLike[str]) -> Hyperparameters:
     if values is not None and not isinstance(values, dict):
         raise InvalidSetting(f"{path}: expected `name: value` lines, found {values!r:.80}")
     try:
-        return Hyperparameters.of(values)
+        return Hyperparameters.of({**(values or {}), **(instead or {})})
     except InvalidSetting as error:
         raise InvalidSetting(f"{path}: {error}") from None
 

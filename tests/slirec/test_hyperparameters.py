@@ -62,3 +62,12 @@ def test_a_yaml_file_is_read_and_its_faults_name_it(tmp_path):
         path.write_text(text)
         with pytest.raises(InvalidSetting, match=says):
             read_hyperparameters(path)
+
+
+def test_what_is_given_instead_of_the_file_s_goes_before_the_variant_s_settings(tmp_path):
+    path = tmp_path / "slirec.yaml"
+    path.write_text("variant: mended\nhidden_size: 40\ndropout: 0.2\nepochs: 7\n")
+    found = read_hyperparameters(path, {"variant": "published", "epochs": 2})
+    expected = {"variant": "published", "hidden_size": 40, "dropout": 0.2, "epochs": 2}
+    assert found == Hyperparameters.of(expected)
+    assert not found.long_term_mask
