@@ -21,6 +21,9 @@ from seldon.slirec.vocabulary import (
 )
 
 KIND = "seldon.slirec.dataset"
+DRAWS = 100
+"""Times that a positive's negatives are drawn before the rest of them are taken by weight."""
+
 Numbers = npt.NDArray[np.int32]
 Positions = npt.NDArray[np.int64]
 
@@ -257,13 +260,27 @@ def _sampled(positive: Numbers, pool: Numbers, negatives: int, rng: np.random.Ge
             f"but each user's last two, hold only {len(np.unique(pool))} items"
         )
     sampled = np.empty((len(positive), negatives), np.int32)
+    counts = np.bincount(pool)
     for row, own in enumerate(positive.tolist()):
-        taken = {own}
-        drawn: list[int] = []
-        while len(drawn) < negatives:
-            for candidate in rng.choice(pool, negatives).tolist():
-                if candidate not in taken and len(drawn) < negatives:
-                    taken.add(candidate)
-                    drawn.append(candidate)
-        sampled[row] = drawn
+        taken = {own: None}  # in order
+        for _ in range(DRAWS):
+            taken |= dict.fromkeys(rng.choice(pool, negatives).tolist())
+            if len(taken) > negatives:
+                break
+        else:  # what is left is too rare to wait for
+            taken |= dict.fromkeys(_by_weight(counts, list(taken), rng).tolist())
+        sampled[row] = list(taken)[1 : 1 + negatives]
     return sampled
+
+
+def _by_weight(counts: Positions, without: list[int], rng: np.random.Generator) -> Positions:
+    """All items but those of `without`, in an order of drawing by their counts.
+
+    The least of exponential times, each at its item's rate, falls on an item as often as one
+    draw by weight does (Efraimidis and Spirakis, 2006).
+    """
+    rate = counts.astype(np.float64)
+    rate[[item for item in without if item < len(rate)]] = 0
+    items = np.flatnonzero(rate)
+    order: Positions = items[np.argsort(rng.exponential(size=len(items)) / rate[items])]
+    return order

@@ -148,6 +148,17 @@ def test_negatives_follow_the_training_frequency():
     assert 0.70 < (dataset.test.item[1:, 1] == often).mean() < 0.80
 
 
+def test_rare_items_among_the_negatives_are_not_waited_for():
+    """Nine of ten items are one event in a hundred thousand."""
+    rows = [("u", "often", "c", n) for n in range(100_000)]
+    rows += [("u", f"rare{n}", "c", n) for n in range(9)]
+    rows += [("u", "often", "c", n) for n in range(2)]
+    dataset = split(events_of(rows), valid_negatives=9, test_negatives=5)
+    for groups, wide in ((dataset.valid, 10), (dataset.test, 6)):
+        assert len(set(groups.item[0].tolist())) == wide
+        assert dataset.vocabulary.items[groups.item[0, 0]] == "often"
+
+
 def test_too_few_items_for_the_negatives_is_said():
     with pytest.raises(InvalidParameter, match=r"9 negatives .* only 5 items"):
         split(chained_events(0.5, items=5))
