@@ -12,27 +12,26 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seldon.errors import InvalidData, MissingExtra, SeldonError
 from seldon.interactions import Interactions, Vocabulary
-from seldon.reading import Catalog, ParsingReport, read_interactions
+from seldon.reading import Catalog, ParsingReport
 from seldon.reading.files import ERROR_LIMIT, format_of, input_files
 from seldon.reading.report import merged
-from seldon.sar.counting import ByPopularity, PairCounts, baskets, count_pairs
-from seldon.sar.history import EVENTS_KEPT, as_interactions, latest_events
+from seldon.sar import spark_workers
+from seldon.sar.counting import PairCounts
 from seldon.sar.ids import as_integers, numbered
 from seldon.sar.model import SARRecommender
 from seldon.sar.neighbours import item_similarity
 from seldon.sar.parameters import TrainingParameters
+from seldon.sar.spark_workers import Array, File, Reading
 from seldon.sar.training import (
     USAGE_FAILED,
     NothingToTrain,
@@ -40,10 +39,6 @@ from seldon.sar.training import (
     TrainingStatistics,
     finished,
 )
-
-Array = npt.NDArray[Any]
-Reading = Mapping[str, Any]
-"""Keyword arguments of `seldon.reading.read_interactions`."""
 
 
 def session(master: str | None = None, settings: Mapping[str, str] | None = None) -> Any:
@@ -134,31 +129,22 @@ def train_on_spark(
         raise _plain(error) from None
 
 
-class _File(NamedTuple):
-    """A file, the number of the path that named it, and how it is read."""
-
-    number: int
-    path: int
-    name: str
-    reading: Reading
-
-
-def _files(paths: Sequence[str | os.PathLike[str]], reading: Reading) -> list[_File]:
+def _files(paths: Sequence[str | os.PathLike[str]], reading: Reading) -> list[File]:
     """All files in order; of each path the first file tells the format, as it does locally."""
-    found: list[_File] = []
+    found: list[File] = []
     for path, location in enumerate(paths):
         files = input_files(location)
         told = reading.get("format") or format_of(
             files[0], reading.get("columns"), reading.get("separator")
         )
         for file in files:
-            found.append(_File(len(found), path, str(file), {**reading, "format": told}))
+            found.append(File(len(found), path, str(file), {**reading, "format": told}))
     return found
 
 
 def _train(
     context: Any,
-    files: Sequence[_File],
+    files: Sequence[File],
     parameters: TrainingParameters,
     catalog: Catalog | None,
     shares: int,
@@ -168,26 +154,32 @@ def _train(
     placing = catalog if parameters.enable_cold_item_placement else None
     with stages("Parsing usage events"):
         listed = context.broadcast(None if placing is None else placing.items)
-        blocks = context.parallelize(list(files), len(files)).map(partial(_read, known=listed))
+        blocks = context.parallelize(list(files), len(files)).map(
+            partial(spark_workers.read_file, known=listed)
+        )
         blocks = blocks.persist()
-        seen = blocks.map(_seen).collect()
+        seen = blocks.map(spark_workers.seen).collect()
         report = _report(files, [report for report, _ in seen], statistics)
     used = Vocabulary(np.concatenate([ids for _, ids in seen]))
     items = used if placing is None else Vocabulary(np.concatenate([used.ids, placing.items.ids]))
     items = as_integers(items) or items
     with stages("Dealing out users"):
         known = context.broadcast(items.ids)
-        dealt = blocks.flatMap(partial(_by_user, known=known, shares=shares))
-        dealt = dealt.partitionBy(shares, int).mapPartitions(partial(_gathered, known=known))
+        dealt = blocks.flatMap(partial(spark_workers.by_user, known=known, shares=shares))
+        dealt = dealt.partitionBy(shares, int).mapPartitions(
+            partial(spark_workers.gathered, known=known)
+        )
         dealt = dealt.persist()
-        kept = dealt.map(partial(_summary, parameters=parameters)).collect()
+        kept = dealt.map(partial(spark_workers.summary, parameters=parameters)).collect()
         blocks.unpersist()
     with stages("Counting pairs"):
         occurrences = np.sum([part.occurrences for part in kept], axis=0)
         cuts = _cuts(occurrences, shares)
-        counted = dealt.flatMap(partial(_pairs, cuts=cuts, parameters=parameters))
+        counted = dealt.flatMap(partial(spark_workers.pairs_of, cuts=cuts, parameters=parameters))
         counted = counted.partitionBy(len(cuts) - 1, int)
-        summed = counted.mapPartitions(partial(_summed, threshold=parameters.support_threshold))
+        summed = counted.mapPartitions(
+            partial(spark_workers.summed, threshold=parameters.support_threshold)
+        )
         counts = _joined(summed.collect(), occurrences, cuts)
         dealt.unpersist()
     with stages("Similarity"):
@@ -211,134 +203,8 @@ def _train(
     )
 
 
-# --- on the workers ------------------------------------------------------------------------------
-
-
-class _Block(NamedTuple):
-    """What was read of one file."""
-
-    file: int
-    events: Interactions
-    report: ParsingReport
-
-
-class _Part(NamedTuple):
-    """Events of one file whose users are in one share; items numbered over all files."""
-
-    file: int
-    users: Array
-    user: Array
-    item: Array
-    time: Array
-    weight: Array
-
-
-class _Summary(NamedTuple):
-    """What the driver needs of a share beside its pairs."""
-
-    occurrences: Array
-    latest: Interactions
-    events: int
-
-
-def _read(file: _File, known: Any) -> _Block:
-    events, report = read_interactions(file.name, known_items=known.value, **file.reading)
-    return _Block(file.number, events, report)
-
-
-def _seen(block: _Block) -> tuple[ParsingReport, Array]:
-    return block.report, block.events.items.ids
-
-
-def _by_user(block: _Block, known: Any, shares: int) -> Iterator[tuple[int, _Part]]:
-    """Split a block by user; rows keep their order."""
-    from pandas.util import hash_array
-
-    events = block.events
-    if not len(events):
-        return
-    item = Vocabulary.of_sorted(known.value).indices(events.items.ids).astype(np.int32)
-    # Not Python's hash(), which differs from process to process.
-    share = hash_array(events.users.ids.astype(object)) % shares
-    rows = np.argsort(share[events.user], kind="stable")
-    ends = np.cumsum(np.bincount(share[events.user], minlength=shares))
-    for number, part in enumerate(np.split(rows, ends[:-1])):
-        if len(part):
-            users, user = np.unique(events.user[part], return_inverse=True)
-            yield (
-                number,
-                _Part(
-                    block.file,
-                    events.users.ids[users],
-                    user,
-                    item[events.item[part]],
-                    events.time[part],
-                    events.weight[part],
-                ),
-            )
-
-
-def _gathered(parts: Iterable[tuple[int, _Part]], known: Any) -> Iterator[Interactions]:
-    """All events of one share, in the order of the files."""
-    listed = sorted((part for _, part in parts), key=lambda part: part.file)
-    if not listed:
-        return
-    users = Vocabulary(np.concatenate([part.users for part in listed]))
-    user = np.concatenate([users.indices(part.users)[part.user] for part in listed])
-    yield Interactions(
-        users,
-        Vocabulary.of_sorted(known.value),
-        user.astype(np.int32),
-        np.concatenate([part.item for part in listed]),
-        np.concatenate([part.time for part in listed]),
-        np.concatenate([part.weight for part in listed]),
-    )
-
-
-def _summary(share: Interactions, parameters: TrainingParameters) -> _Summary:
-    occurrences = baskets(share, parameters.cooccurrence_unit).occurrences
-    history = parameters.enable_user_to_item_recommendations
-    # The last event of each user is wanted in any case: the latest of all is among them.
-    kept = latest_events(share, EVENTS_KEPT if history else 1)
-    latest = replace(as_interactions(kept, share.items), items=Vocabulary([]))
-    return _Summary(occurrences, latest, len(share))
-
-
-def _pairs(
-    share: Interactions, cuts: Sequence[int], parameters: TrainingParameters
-) -> Iterator[tuple[int, tuple[Array, Array]]]:
-    """Counted pairs of a share, by the stretch of items that the row is in."""
-    counts = count_pairs(ByPopularity(baskets(share, parameters.cooccurrence_unit)))
-    row = np.repeat(np.arange(len(counts.occurrences)), np.diff(counts.offsets))
-    pair = row << 32 | counts.columns
-    for stretch, (first, last) in enumerate(pairwise(cuts)):
-        within = slice(counts.offsets[first], counts.offsets[last])
-        if within.start < within.stop:
-            yield stretch, (pair[within], counts.counts[within])
-
-
-def _summed(
-    parts: Iterable[tuple[int, tuple[Array, Array]]], threshold: int
-) -> Iterator[tuple[int, Array, Array]]:
-    """Pairs of one stretch over all shares, those under the threshold left out."""
-    listed = list(parts)
-    if not listed:
-        return
-    pair = np.concatenate([pairs for _, (pairs, _) in listed])
-    count = np.concatenate([counts for _, (_, counts) in listed])
-    order = np.argsort(pair, kind="stable")
-    pair, count = pair[order], count[order]
-    first = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
-    pair, count = pair[first], np.add.reduceat(count, first)
-    enough = count >= threshold
-    yield listed[0][0], pair[enough], count[enough]
-
-
-# --- on the driver -------------------------------------------------------------------------------
-
-
 def _report(
-    files: Sequence[_File], reports: Sequence[ParsingReport], statistics: TrainingStatistics
+    files: Sequence[File], reports: Sequence[ParsingReport], statistics: TrainingStatistics
 ) -> ParsingReport:
     """What was read of all paths, each of which must be usable."""
     found = []
