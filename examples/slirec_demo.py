@@ -21,7 +21,7 @@ STEPS = [
     "snapshot --sample",
     "generate --users 40",
     "split",
-    "train --epochs 3",
+    "train --hyperparameters examples/slirec_demo.yaml",
     "evaluate --own-categories",
     "package",
     "recommend --items espresso-beans,moka-pot --limit 5",
