@@ -119,7 +119,8 @@ class EventWorker(Worker):  # type: ignore[misc]
         now = time.monotonic()
         if self.sockets and not self._listening and now >= self._accept_at:
             if self._yielded:
-                self._accept(16)
+                # One by one while they are few, so that workers share them evenly.
+                self._accept(1 + len(self._connections) // 4)
             else:
                 self._listen(True)
         patience = 0.02 if not self.alive else max(self._accept_at - now, 0.0)
