@@ -16,7 +16,7 @@ from seldon.memcache.meta import MetaServer, NoMetaCommands
 from seldon.memcache.servers import connect
 from tests.memcache.values import WRITTEN, delete, java_place, put, put_ids, put_many, real_key
 from tests.services.fault_proxy import fault_proxy
-from tests.services.processes import free_port, memcached
+from tests.services.processes import free_port, freeze, memcached
 
 pytestmark = pytest.mark.service
 PATIENCE = 10.0  # generous: no machine is so busy
@@ -186,7 +186,7 @@ class FetchContract:
             put(port, "k", b"[1]")
             server = self.server(port)
             server.fetch(b"k", {}, soon())
-            process.send_signal(signal.SIGSTOP)
+            freeze(process.pid)
             started = time.monotonic()
             with pytest.raises(ServerFailed):
                 server.fetch(b"k", {}, soon(0.2))
@@ -356,7 +356,7 @@ def test_row_19_a_frozen_server_costs_nothing_while_its_breaker_is_open():
         memcache = connect([f"127.0.0.1:{port}"], 2)
         put(port, "k", b"[1]")
         memcache.fetch(b"k", {}, soon())
-        process.send_signal(signal.SIGSTOP)
+        freeze(process.pid)
         try:
             with pytest.raises(CandidatesUnavailable):
                 memcache.fetch(b"k", {}, soon(0.3))

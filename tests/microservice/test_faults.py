@@ -10,7 +10,7 @@ import pytest
 from tests.memcache.values import put_ids
 from tests.services.deployment import CALL, Load, deploy, eventually, request, serving
 from tests.services.fault_proxy import fault_proxy
-from tests.services.processes import free_port, memcached
+from tests.services.processes import free_port, freeze, memcached
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 GOOD = """
@@ -227,7 +227,7 @@ def test_row_18_a_cache_that_dies_freezes_and_lies_under_load(tmp_path):
                         time.sleep(0.7)
                         proxy.mode = "pass"
                         heals()
-                    process.send_signal(signal.SIGSTOP)
+                    freeze(process.pid)
                     time.sleep(0.7)
                     process.send_signal(signal.SIGCONT)
                     heals()

@@ -47,6 +47,24 @@ def stop(process: subprocess.Popen, seconds: float = 10) -> None:
             process.wait()
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and wait for it: a thread on another core may else answer once more."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while not all(_is_stopped(task) for task in Path(f"/proc/{pid}/task").iterdir()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"process {pid} does not stop")
+        time.sleep(0.001)
+
+
+def _is_stopped(task: Path) -> bool:
+    try:
+        text = (task / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return True
+    return text.rpartition(")")[2].split()[0] == "T"  # the state follows the name in brackets
+
+
 @contextmanager
 def memcached(port: int | None = None, *options: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """A real memcached; yields its process and port."""

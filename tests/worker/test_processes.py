@@ -23,7 +23,7 @@ from tests.services.deployment import (
     resident_bytes,
     serving,
 )
-from tests.services.processes import ROOT, free_port, memcached
+from tests.services.processes import ROOT, free_port, freeze, memcached
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 OWN = """
@@ -143,7 +143,7 @@ def test_row_57_a_killed_worker_and_a_hanging_one_are_replaced(folder):
         assert len(load.errors) <= 6
         assert set(load.statuses()) == {200}
         hanging = service.workers()[0]
-        os.kill(hanging, signal.SIGSTOP)
+        freeze(hanging)
         answered = 0
         deadline = time.monotonic() + 30
         while hanging in service.workers() and time.monotonic() < deadline:

@@ -11,6 +11,7 @@ import pytest
 from seldon.errors import InvalidParameter
 from seldon.zookeeper import Node, Strategies, ZooKeeperUnavailable, active, documents
 from seldon.zookeeper.__main__ import main
+from tests.services.processes import freeze
 from tests.services.zookeeper import zookeeper
 from tests.zookeeper.test_documents import GOOD_URL, service
 
@@ -297,7 +298,7 @@ def test_row_52_zookeeper_freezes_and_comes_back(tmp_path):
         address = f"127.0.0.1:{port}"
         with Strategies(address, timeout=20, session=1) as store:
             store._require("test1", create=True)
-            process.send_signal(signal.SIGSTOP)
+            freeze(process.pid)
             back = threading.Timer(2.5, process.send_signal, [signal.SIGCONT])
             back.start()
             before = store.publish("test1", service())  # the session has expired meanwhile
@@ -305,7 +306,7 @@ def test_row_52_zookeeper_freezes_and_comes_back(tmp_path):
             assert before.content is None
             assert active(store.nodes("test1")).node.path == "/all_clients/test1/algs"
         with Strategies(address, timeout=3, session=1) as store:
-            process.send_signal(signal.SIGSTOP)
+            freeze(process.pid)
             began = time.monotonic()
             with pytest.raises(ZooKeeperUnavailable):
                 store.nodes("test1")
