@@ -1,13 +1,11 @@
 """Recommendation calls to the models API beside a Flask app that answers a constant list.
 
-    python -m benchmarks.models_serving --rounds 9 --seconds 2 --connections 1
+    python -m benchmarks.models_serving --rounds 9 --seconds 2 --connections 4
 
 A model of 30,000 items is trained once; both apps run under gunicorn with the same options; wrk
 drives them in turn, round after round. Printed are medians over the rounds and the ratio of the
 time of a call, made within a round, and how long the first request to a model takes in a worker
-that has not loaded it. One connection shows what a call takes; with four the rate depends, round by
-round, on how the two workers happen to share them. The original served 200 requests a second per
-instance.
+that has not loaded it. The original served 200 requests a second per instance.
 """
 
 from __future__ import annotations
