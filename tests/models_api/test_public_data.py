@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from tests.item_rankings import ITEM_RANKINGS
 from tests.shared_data import shared_file
 
 pytestmark = pytest.mark.shared_data
@@ -58,41 +59,11 @@ def pairs(text):
     ]
 
 
-@pytest.mark.parametrize(
-    ("item", "parameters", "expected"),
-    [
-        pytest.param(
-            "DQF-00248",
-            {},
-            "daf-00349 0.2057823129, daf-00288 0.1773648649, daf-00448 0.1145374449, "
-            "daf-00416 0.1077898551, daf-00419 0.0856882407",
-            id="J5",
-        ),
-        pytest.param(
-            "DAF-00396",
-            {},
-            "daf-00420 0.0693069307, daf-00450 0.0487804878, daf-00399 0.0476190476, "
-            "daf-00280 0.0428571429, daf-00288 0.0396600567, daf-00451 0.0375, "
-            "daf-00351 0.0352112676, daf-00449 0.0329670330, daf-00448 0.0303030303, "
-            "daf-00491 0.0303030303",
-            id="J6",
-        ),
-        pytest.param(
-            "DAF-00396",
-            {"similarityFunction": "Cooccurrence"},
-            "dqf-00248 28, daf-00288 14, daf-00420 7, daf-00448 7, daf-00450 6",
-            id="J7",
-        ),
-        pytest.param(
-            "DAF-00396",
-            {"similarityFunction": "Lift"},
-            "daf-00399 0.0030991736, daf-00420 0.0024857955, daf-00280 0.0023510972",
-            id="J8",
-        ),
-    ],
-)
-def test_j5_to_j8_items(client, model, item, parameters, expected):
-    expected = pairs(expected)
+@pytest.mark.parametrize("case", ITEM_RANKINGS)
+def test_j5_to_j8_items(client, model, case):
+    item, similarity, text = ITEM_RANKINGS[case]
+    parameters = {"similarityFunction": similarity} if similarity else {}
+    expected = pairs(text)
     path = f"/api/models/{model(**parameters)}/recommend?itemId={item}"
     assert client.ranked(f"{path}&recommendationCount={len(expected)}") == expected
 
